@@ -1,0 +1,79 @@
+"""Cosine distance of a frozen encoder's hidden states, averaged over time: what no training gives.
+
+Departs from the baselines' common conditions in one point: each sound is encoded on its own, without
+padding, since padding would enter the encoder's attention and the mean over time.
+"""
+
+import hashlib
+import sys
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from benchmarks import waveforms
+from benchmarks.metrics import HASH_LENGTH, Undefined, register, source_version
+from benchmarks.waveforms import TARGET_RMS, resample
+from pamt_metric.errors import ConfigError
+
+ENCODER_RATE = 24_000
+# The span of one vector: less than this gives the encoder's front end no frame.
+MIN_SAMPLES = 400
+
+
+class Encoder(Protocol):
+    """`pamt_metric.encoders.mert.MertEncoder` or anything called like it."""
+
+    def __call__(self, waveform: torch.Tensor) -> torch.Tensor:
+        """(batch, time) at 24 kHz -> hidden states (batch, layer, frame, width)."""
+        ...
+
+
+class EncoderCosine:
+    """1 - cosine of the time-averaged hidden states, averaged over all layers."""
+
+    def __init__(self, encoder: Encoder, *, name: str = "encoder-cosine") -> None:
+        self.name = name
+        self._encoder = encoder
+        self.version = source_version(
+            sys.modules[__name__], waveforms, settings=_weights_hash(encoder)
+        )
+
+    def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
+        """Mean over layers of 1 - cos(pooled(a), pooled(b)).
+
+        Raises:
+            Undefined: A sound is too short for one frame, or silent.
+        """
+        pooled = [self._pool(x, sample_rate) for x in (a, b)]
+        return float((1.0 - torch.cosine_similarity(*pooled, dim=-1)).mean())
+
+    @torch.no_grad()
+    def _pool(self, waveform: np.ndarray, sample_rate: int) -> torch.Tensor:
+        mono = resample(waveform.mean(axis=0, keepdims=True), sample_rate, ENCODER_RATE)
+        if mono.shape[-1] < MIN_SAMPLES:
+            raise Undefined(f"{mono.shape[-1]} samples at 24 kHz are too short for the encoder")
+        rms = float(np.sqrt(np.mean(mono.astype(np.float64) ** 2)))
+        if rms == 0.0:
+            raise Undefined("silence has no direction")
+        states = self._encoder(torch.from_numpy((mono * (TARGET_RMS / rms)).astype(np.float32)))
+        return states[0].mean(dim=-2)
+
+
+def _weights_hash(encoder: object) -> str:
+    digest = hashlib.sha256(type(encoder).__qualname__.encode())
+    if isinstance(encoder, torch.nn.Module):
+        for key, tensor in sorted(encoder.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:HASH_LENGTH]
+
+
+@register("encoder-cosine")
+def make_encoder_cosine(argument: str | None) -> EncoderCosine:
+    """`encoder-cosine@FOLDER_OR_HUB_ID`: any encoder of the MERT family."""
+    if argument is None:
+        raise ConfigError("encoder-cosine needs an encoder: encoder-cosine@FOLDER_OR_HUB_ID")
+    from pamt_metric.encoders.mert import MertEncoder
+
+    return EncoderCosine(MertEncoder.from_pretrained(argument))

@@ -1,0 +1,80 @@
+"""Values that were computed before, kept outside the repository in one SQLite file.
+
+The key is the content of both files, the metric's name and its version, so neither a moved folder nor
+a changed metric can serve a wrong value, and a run that is broken off goes on where it stopped.
+"""
+
+import hashlib
+import math
+import os
+import sqlite3
+from pathlib import Path
+
+from benchmarks.metrics import Measurement
+
+CACHE_VARIABLE = "PAMT_BENCH_CACHE"
+FILE_NAME = "values.sqlite"
+
+
+def default_folder() -> Path:
+    """`PAMT_BENCH_CACHE`, else `pamt-metric/benchmarks` in the user's cache folder."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(user_cache) / "pamt-metric" / "benchmarks"
+
+
+class ValueCache:
+    """Measurements by content of the two files, metric and version."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        folder = folder or default_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._hashes: dict[str, str] = {}
+        self._connection = sqlite3.connect(folder / FILE_NAME, timeout=60.0)
+        with self._connection:
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS measurement (reference TEXT, test TEXT, metric TEXT, "
+                "version TEXT, value REAL, reason TEXT, "
+                "PRIMARY KEY (reference, test, metric, version))"
+            )
+
+    def __enter__(self) -> "ValueCache":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+
+    def get(self, reference: str, test: str, metric: str, version: str) -> Measurement | None:
+        """What was put for these two files, or None."""
+        row = self._connection.execute(
+            "SELECT value, reason FROM measurement WHERE reference = ? AND test = ? "
+            "AND metric = ? AND version = ?",
+            (self._hash(reference), self._hash(test), metric, version),
+        ).fetchone()
+        # SQLite has no NaN: it stores one as NULL.
+        return row and Measurement(math.nan if row[0] is None else row[0], row[1])
+
+    def put(
+        self, reference: str, test: str, metric: str, version: str, measurement: Measurement
+    ) -> None:
+        """Keeps a measurement at once, so that nothing is lost when a run stops."""
+        value = None if math.isnan(measurement.value) else measurement.value
+        key = (self._hash(reference), self._hash(test), metric, version)
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, value, measurement.reason),
+            )
+
+    def _hash(self, path: str) -> str:
+        if path not in self._hashes:
+            self._hashes[path] = content_hash(path)
+        return self._hashes[path]
+
+
+def content_hash(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

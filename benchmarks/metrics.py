@@ -1,0 +1,105 @@
+"""The one interface of everything that is benchmarked, and the register of names.
+
+A metric is a callable with a `name` and a `version`: it takes two sounds `(channel, time)` and their
+common sample rate and returns a float, larger = more different. Where it has no answer it raises
+`Undefined` with the reason. `make("pamt")` builds a registered one; `make("pamt@FOLDER")` hands
+what follows the `@` to its maker, here the checkpoint to load.
+"""
+
+import hashlib
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+
+from pamt_metric.errors import ConfigError
+
+HASH_LENGTH = 16
+
+
+class Undefined(Exception):
+    """The metric has no answer for this pair; the message is the reason."""
+
+
+class Metric(Protocol):
+    """What the benchmark needs of a contestant.
+
+    Attributes:
+        name: What tables call it.
+        version: Changes whenever its values may change; values are cached under it.
+    """
+
+    name: str
+    version: str
+
+    def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
+        """How different b sounds from the reference a, both float32 `(channel, time)`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value, or NaN and the reason why there is none."""
+
+    value: float
+    reason: str = ""
+
+
+Maker = Callable[[str | None], Metric]
+REGISTRY: dict[str, Maker] = {}
+
+
+def register(name: str) -> Callable[[Maker], Maker]:
+    """Decorates the maker of a metric, which takes what follows `@` in its name, or None."""
+
+    def add(maker: Maker) -> Maker:
+        REGISTRY[name] = maker
+        return maker
+
+    return add
+
+
+def make(specification: str) -> Metric:
+    """The metric that `name` or `name@argument` stands for.
+
+    Raises:
+        ConfigError: No metric has that name.
+    """
+    name, _, argument = specification.partition("@")
+    if name not in REGISTRY:
+        raise ConfigError(f"unknown metric {name!r}; there are {', '.join(sorted(REGISTRY))}")
+    return REGISTRY[name](argument or None)
+
+
+def measure(metric: Metric, a: np.ndarray, b: np.ndarray, sample_rate: int) -> Measurement:
+    """One value; whatever goes wrong inside the metric costs this pair only, and is named."""
+    try:
+        value = float(metric(a, b, sample_rate))
+    except Undefined as error:
+        return Measurement(math.nan, str(error))
+    except Exception as error:
+        return Measurement(math.nan, f"{type(error).__name__}: {error}".splitlines()[0])
+    return Measurement(value, "" if math.isfinite(value) else f"the metric returned {value}")
+
+
+def source_version(*modules: ModuleType, settings: object = "") -> str:
+    """A hash of modules' source and of settings: a cached value outlives no change of code."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for module in modules:
+        digest.update(inspect.getsource(module).encode())
+    return digest.hexdigest()[:HASH_LENGTH]
+
+
+def package_version(package: ModuleType) -> str:
+    """The same over every Python file of a package."""
+    digest = hashlib.sha256()
+    folder = Path(package.__path__[0])
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:HASH_LENGTH]

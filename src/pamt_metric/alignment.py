@@ -1,0 +1,105 @@
+"""Bringing two recordings of the same content to the same start.
+
+One global lag within half a second, found where the two are the same content: the peak of the
+partly whitened cross-correlation
+
+    r(k) = IFFT( A conj(B) / sqrt(|A||B|) ) / sqrt( sum|A| sum|B| ),
+
+which is 1 for copies and small for different music. Half the whitening of the phase transform
+keeps the peak sharp without giving every bin of noise a full vote (Knapp and Carter, 1976). The
+sign does not count: a copy of flipped polarity is the same content.
+
+The search carries no gradient. The cut that applies its result does.
+"""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
+
+MAX_LAG_S = 0.5
+"""Largest lag that is searched, in seconds."""
+SAME_CONTENT = 0.4
+"""Correlation above which two clips count as the same content."""
+ZERO_LAG_SHARE = 0.95
+"""A lag is used only where its peak beats that of no lag by this factor."""
+SEGMENT_LENGTH = 2**19
+"""Samples whose spectra are held at once; spectra of a longer clip are summed segment by segment."""
+
+
+def find_lag(
+    a: Float[Tensor, "batch time"], b: Float[Tensor, "batch time"]
+) -> Int64[Tensor, "batch"]:
+    """Samples at 48 kHz by which `b` comes later than `a`; 0 where they are not the same content.
+
+    Antisymmetric: swapping the two flips the sign, exactly.
+    """
+    max_lag = int(MAX_LAG_S * SAMPLE_RATE)
+    with torch.no_grad():
+        # The two directions agree up to rounding; their sum is the same in both orders.
+        correlation = _correlation(a, b, max_lag) + _correlation(b, a, max_lag).flip(-1)
+        strength = 0.5 * correlation.abs()
+        lag = torch.arange(-max_lag, max_lag + 1, device=a.device)
+        peak, index = _peak_nearest_zero(strength, lag)
+        clear = (peak > SAME_CONTENT) & (strength[:, max_lag] < ZERO_LAG_SHARE * peak)
+        return torch.where(clear, lag[index], 0)
+
+
+def cut_to_lag(
+    waveform: Float[Tensor, "batch channel time"],
+    lengths: Int64[Tensor, "batch"],
+    start: Int64[Tensor, "batch"],
+) -> tuple[Float[Tensor, "batch channel time"], Int64[Tensor, "batch"]]:
+    """Each item from its own `start` sample on, zeros beyond its new length; differentiable."""
+    if not bool(start.any()):
+        return waveform, lengths
+    remaining = lengths - start
+    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    index = (time[None] + start[:, None]).clamp_max(waveform.shape[-1] - 1)
+    moved = waveform.gather(-1, index[:, None, :].expand_as(waveform))
+    return torch.where((time[None] < remaining[:, None])[:, None], moved, 0.0), remaining
+
+
+def overlap_lengths(
+    lengths_a: Int64[Tensor, "batch"], lengths_b: Int64[Tensor, "batch"], lag: Int64[Tensor, "batch"]
+) -> tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]:
+    """Lengths after the cut, less the tail that only the cut left unmatched.
+
+    A copy that starts 10 ms late and is as long as its original lost 10 ms at the end to the
+    clip's frame, not to a degradation; what is missing beyond that stays, and counts.
+    """
+    both = torch.minimum(lengths_a, lengths_b)
+    near = (lengths_a - lengths_b).abs() <= lag.abs()
+    return torch.where(near, both, lengths_a), torch.where(near, both, lengths_b)
+
+
+def _correlation(
+    a: Float[Tensor, "batch time"], b: Float[Tensor, "batch time"], max_lag: int
+) -> Float[Tensor, "batch lag"]:
+    """Normalised correlation at lags -max_lag..max_lag; positive lag: `b` is later."""
+    length = min(max(a.shape[-1], b.shape[-1]), SEGMENT_LENGTH)
+    n_fft = 1 << (length + max_lag).bit_length()
+    cross = energy_a = energy_b = 0.0
+    for start in range(0, min(a.shape[-1], b.shape[-1]), length):
+        spectrum_a = torch.fft.rfft(a[:, start : start + length], n=n_fft)
+        spectrum_b = torch.fft.rfft(b[:, start : start + length], n=n_fft)
+        cross = cross + spectrum_a.conj() * spectrum_b
+        energy_a = energy_a + spectrum_a.abs().square()
+        energy_b = energy_b + spectrum_b.abs().square()
+    amplitude_a, amplitude_b = energy_a.sqrt(), energy_b.sqrt()
+    tiny = torch.finfo(a.dtype).tiny
+    white = cross / (amplitude_a * amplitude_b).sqrt().clamp_min(tiny)
+    correlation = torch.fft.irfft(white, n=n_fft) * n_fft
+    scale = 2.0 * (amplitude_a.sum(-1) * amplitude_b.sum(-1)).sqrt().clamp_min(tiny)
+    around = torch.cat([correlation[:, -max_lag:], correlation[:, : max_lag + 1]], dim=-1)
+    return around / scale[:, None]
+
+
+def _peak_nearest_zero(
+    strength: Float[Tensor, "batch lag"], lag: Int64[Tensor, "lag"]
+) -> tuple[Float[Tensor, "batch"], Int64[Tensor, "batch"]]:
+    """The highest value and where it stands; of equal peaks the one nearest to lag 0."""
+    peak = strength.amax(-1)
+    distance = torch.where(strength == peak[:, None], lag.abs(), lag.numel())
+    return peak, distance.argmin(-1)

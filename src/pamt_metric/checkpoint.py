@@ -1,0 +1,224 @@
+"""A whole metric as two files: `config.json` and `model.safetensors`.
+
+```
+config.json
+├── format          layout of this file; 1
+├── name, version   which model this is
+├── encoder         {"bundled": {config values}, "normalize": ...}   weights in model.safetensors
+│                or {"hub": id or folder, "revision": ..., "normalize": ...}   weights elsewhere
+├── head            arguments of SequenceHead
+├── weights         {"sha256": hash of model.safetensors}
+└── card            licences, training data, figures; for people, not read by code
+```
+
+Weights may be stored in half precision; they are used in single precision.
+"""
+
+import hashlib
+import json
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pamt_metric.comparison import ModelInfo
+from pamt_metric.encoders import mert_files
+from pamt_metric.encoders.mert import MertEncoder
+from pamt_metric.errors import CheckpointError
+from pamt_metric.head import SequenceHead
+from pamt_metric.metric import Metric
+
+DEFAULT_MODEL = "pamt-mini"
+FORMAT = 1
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+ENCODER_PREFIX = "encoder."
+
+
+def load(
+    name_or_path: str | PathLike[str] = DEFAULT_MODEL,
+    *,
+    revision: str | None = None,
+    device: str | torch.device = "cpu",
+) -> Metric:
+    """Load a metric, ready for use: in eval mode, no parameter taking a gradient.
+
+    Args:
+        name_or_path: a bundled model (`"pamt-mini"`), a folder, or a Hub id `"owner/name"`.
+        revision: commit, tag or branch of a Hub id.
+        device: where to put it.
+
+    Raises:
+        CheckpointError: the files are missing, damaged or of another layout; the message names
+            the file and what to do.
+    """
+    folder = find(name_or_path, revision=revision)
+    config = _read_config(folder / CONFIG_FILE)
+    weights = folder / WEIGHTS_FILE
+    sha256 = _verify_hash(weights, config["weights"]["sha256"])
+    info = ModelInfo(name=config["name"], version=config["version"], sha256=sha256)
+    # Random weights are drawn before the real ones come; the caller's generator must not notice.
+    with torch.random.fork_rng(devices=[]):
+        metric = _build(config, folder / CONFIG_FILE, info)
+    wanted = _own_state(metric, config)
+    state = mert_files.read_weights(weights)
+    mert_files.check_state(state, wanted=wanted, path=weights)
+    metric.load_state_dict(metric.state_dict() | state)
+    return metric.requires_grad_(False).eval().to(device)
+
+
+def save(
+    metric: Metric,
+    folder: str | PathLike[str],
+    *,
+    name: str,
+    version: str,
+    encoder_hub: dict[str, Any] | None = None,
+    head_config: dict[str, Any],
+    card: dict[str, Any],
+    dtype: torch.dtype = torch.float16,
+) -> str:
+    """Write a folder that `load` reads; returns the hash of its weights.
+
+    Args:
+        metric: what to save.
+        folder: made if it is not there.
+        name: the model's name.
+        version: release of the weights.
+        encoder_hub: `{"hub": id, "revision": commit, "normalize": bool}` where the encoder's
+            weights are not ours to ship; None puts them into the file.
+        head_config: the arguments that `metric.head` was built with.
+        card: licences, training data and figures.
+        dtype: of stored weights; scalars and statistics stay in single precision.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    own = {"bundled": metric.encoder.config, "normalize": metric.encoder.normalize}
+    config = {
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+        "encoder": own if encoder_hub is None else encoder_hub,
+        "head": head_config,
+    }
+    state = _own_state(metric, config)
+    stored = {key: _stored(value, dtype) for key, value in state.items()}
+    save_file(stored, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    sha256 = _sha256(folder / WEIGHTS_FILE)
+    config |= {"weights": {"sha256": sha256}, "card": card}
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return sha256
+
+
+def find(name_or_path: str | PathLike[str], *, revision: str | None = None) -> Path:
+    """Folder that holds a model: a bundled one, one on disk, or one from the Hub's cache.
+
+    Raises:
+        CheckpointError: there is no such model.
+    """
+    bundled = bundled_models()
+    if str(name_or_path) in bundled:
+        return bundled[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path
+    name = str(name_or_path)
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        listed = ", ".join(repr(known) for known in bundled) or "none"
+        raise CheckpointError(
+            f"no model {name!r}: expected a bundled one ({listed}), a folder with {CONFIG_FILE} "
+            "and model.safetensors, or a Hub id 'owner/name'"
+        )
+    return _download(name, revision)
+
+
+def bundled_models() -> dict[str, Path]:
+    """Name and folder of every model that came with the package."""
+    root = Path(str(resources.files("pamt_metric"))) / "models"
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG_FILE}"))}
+
+
+def _download(hub_id: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = [CONFIG_FILE, WEIGHTS_FILE]
+    try:
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=wanted))
+    # The client's errors differ between its versions, and with its HTTP library.
+    except Exception as error:
+        raise CheckpointError(
+            f"cannot get {hub_id} at revision {revision or 'main'} from the Hub "
+            f"({type(error).__name__}: {error}); check the id, the revision and the connection, "
+            "or download the two files elsewhere and give their folder"
+        ) from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing; is its folder a saved metric?")
+    config = mert_files.read_json(path)
+    wanted = ("format", "name", "version", "encoder", "head", "weights")
+    absent = [key for key in wanted if key not in config]
+    if absent:
+        raise CheckpointError(
+            f"{path} lacks {', '.join(absent)}; is it the config of an encoder alone? "
+            "Load that with MertEncoder.from_pretrained"
+        )
+    if config["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {config['format']!r}, this version reads {FORMAT}; "
+            "update pamt-metric"
+        )
+    return config
+
+
+def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
+    source = config["encoder"]
+    try:
+        if "bundled" in source:
+            encoder = MertEncoder(source["bundled"], normalize=source["normalize"])
+        else:
+            encoder = MertEncoder.from_pretrained(
+                source["hub"], revision=source["revision"], normalize=source["normalize"]
+            )
+        head = SequenceHead(**config["head"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: no model can be built from it: {reason}") from error
+    return Metric(encoder, head, info=info)
+
+
+def _own_state(metric: Metric, config: dict[str, Any]) -> dict[str, Tensor]:
+    """What belongs into the file: all but the weights of an encoder that lives elsewhere."""
+    keep_encoder = "bundled" in config["encoder"]
+    return {
+        key: value
+        for key, value in metric.state_dict().items()
+        if keep_encoder or not key.startswith(ENCODER_PREFIX)
+    }
+
+
+def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.detach().cpu().to(dtype if value.dim() > 1 else torch.float32).contiguous()
+
+
+def _verify_hash(path: Path, expected: str) -> str:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing; download or copy the whole folder again")
+    found = _sha256(path)
+    if found != expected:
+        raise CheckpointError(
+            f"{path} has sha256 {found}, its config.json says {expected}; the file is damaged or "
+            "belongs to another release: get both files again"
+        )
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,75 @@
+"""What `compare` tells about a pair of clips."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Which model gave a number.
+
+    Attributes:
+        name: name of the model, as `load` takes it.
+        version: release of the weights.
+        sha256: hash of the weights' file; empty for a model that was never saved.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One pair of clips, compared. Distances are in just-noticeable differences.
+
+    Attributes:
+        distance: how different the two sound; 0 for a = b, 1 for a just-noticeable degradation.
+        fidelity: the aligned part, audible artefacts of the same content.
+        content: the pooled part, how different the clips are as wholes.
+        added: what sound new in the test makes of `fidelity`.
+        missing: what sound lost from the reference makes of it.
+        same_content: 0 to 1, how far the pair was judged as the same performance; `distance`
+            follows `fidelity` at 1 and takes `content` in towards 0.
+        lag_ms: by how much the test starts later than the reference; taken out before comparing.
+        gain_db: gain on the test, relative to the reference, that matched their loudness.
+        coverage: share of both clips that had a counterpart; the rest counts as different.
+        time_map: share of the distance by frame of 1/75 s; sums to `distance`.
+        band_map: share of the distance by frame and band (75 half-Cam bands); sums to `distance`.
+        model: which model gave the numbers.
+        warnings: what to know before trusting the numbers.
+    """
+
+    distance: float
+    fidelity: float
+    content: float
+    added: float
+    missing: float
+    same_content: float
+    lag_ms: float
+    gain_db: float
+    coverage: float
+    time_map: Float[Tensor, "frame"]
+    band_map: Float[Tensor, "frame band"]
+    model: ModelInfo
+    warnings: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the maps, as plain values that JSON can hold."""
+        values = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("time_map", "band_map")
+        }
+        return values | {"model": asdict(self.model), "warnings": list(self.warnings)}
+
+
+def describe(distance: float) -> str:
+    """What a distance means to a listener, in a few words."""
+    for limit, words in _MEANINGS:
+        if distance <= limit:
+            return words
+    return "sounds like something else"

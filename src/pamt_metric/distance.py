@@ -1,0 +1,279 @@
+"""From two encoded clips to one distance, and to the evidence behind it.
+
+Aligned evidence compares the clips frame by frame; pooled evidence compares them as wholes. Which
+of the two a listener goes by depends on whether both are the same content: a noisy copy is judged
+by what was added and lost, another song by what it is. A gate decides, from how far the loudness
+patterns differ:
+
+    F = sum_i w_i root(mean_tk evidence_i)           fidelity, aligned
+    C = root(|pooled_a - pooled_b|^2)                content, pooled
+    u = sum (N_a - N_b)^2 / sum (N_a^2 + N_b^2)      0 for copies, towards 1 for unrelated clips
+    h = u^p / (u^p + u0^p)
+    distance = scale ((1 - h) F + h (share F + C + offset))
+
+Every w, share and offset is positive, so the distance is never negative; every difference enters
+squared, so it is symmetric, exactly 0 for a = b, and has a finite slope there.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pamt_metric.head import Embedding
+from pamt_metric.psychoacoustics import EarTokens
+from pamt_metric.psychoacoustics.loudness import total_loudness
+from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
+from pamt_metric.psychoacoustics.scales import N_BANDS
+
+EVIDENCE = ("loudness", "masked", "patch", "modulation", "interaural", "sequence")
+"""Kinds of aligned evidence, in the order of the learned weights."""
+SIGNED = ("loudness", "masked")
+"""Kinds that know more sound from less."""
+
+# Size of each kind for two instrument tones of one study (median over the train split), which
+# makes an untrained weight of 1 mean 'as much as the others'.
+_TYPICAL = {
+    "loudness": 0.2,
+    "masked": 2.0,
+    "patch": 0.6,
+    "modulation": 0.1,
+    "interaural": 0.3,
+    "sequence": 1.0,
+}
+
+ROOT_FLOOR = 2.0**-10
+"""Where `root` turns from linear to a square root's slope."""
+FRAME_FLOOR_SONE = 0.1
+"""Weight that a silent frame keeps in the mean over time."""
+LOUDNESS_FLOOR = 0.01
+"""Sone per Cam at which the compressive loudness difference turns linear."""
+PATTERN_FLOOR = 1e-3
+"""Keeps the loudness patterns of two silences from being 0 / 0."""
+PATCH_FRAMES = 15
+"""Length of a patch: 0.2 s."""
+PATCH_BANDS = 5
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch of clips as the ear and the head see them."""
+
+    tokens: EarTokens
+    embedding: Embedding
+
+
+@dataclass(frozen=True)
+class PairEvidence:
+    """A distance per item of a batch and what it is made of, all in just-noticeable differences.
+
+    Attributes:
+        distance: the gated mix of the two parts.
+        fidelity: aligned part; audible differences in time and frequency.
+        content: pooled part; how different the clips are as wholes.
+        added: the half of `fidelity` that only sound new in the test explains.
+        missing: the half that only sound lost from the reference explains.
+        same_content: 1 - h, how far the pair was judged as one performance.
+        band_map: share of the distance by frame and band; sums to `distance`.
+    """
+
+    distance: Float[Tensor, "batch"]
+    fidelity: Float[Tensor, "batch"]
+    content: Float[Tensor, "batch"]
+    added: Float[Tensor, "batch"]
+    missing: Float[Tensor, "batch"]
+    same_content: Float[Tensor, "batch"]
+    band_map: Float[Tensor, "batch frame band"]
+
+
+class PairDistance(nn.Module):
+    """Learned mix of the evidence; about a dozen numbers, all positive by construction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))
+        self.log_gate_center = nn.Parameter(torch.tensor(0.3).log())
+        self.log_gate_power = nn.Parameter(torch.tensor(0.0))
+        self.share_logit = nn.Parameter(torch.tensor(0.0))
+        self.log_content_weight = nn.Parameter(torch.tensor(0.0))
+        self.log_offset = nn.Parameter(torch.tensor(0.0))
+        self.register_buffer("scale", torch.tensor(1.0))
+
+    def forward(self, a: Encoded, b: Encoded) -> Float[Tensor, "batch"]:
+        """Distance of each pair; `a` and `b` hold the same number of clips and frames."""
+        weight = frame_weight(a.tokens, b.tokens)
+        means = {name: mean_over_map(x, weight) for name, x in evidence_maps(a, b).items()}
+        return self.combine(means, content_difference(a, b), pattern_difference(a.tokens, b.tokens))
+
+    def combine(
+        self,
+        means: dict[str, Float[Tensor, "batch"]],
+        content: Float[Tensor, "batch"],
+        pattern: Float[Tensor, "batch"],
+    ) -> Float[Tensor, "batch"]:
+        """Distance from mean squares of each kind of evidence, of content, and the gate's cue."""
+        gate = self._gate(pattern)
+        return self.scale * self._mix(self._fidelity(means), self._content(content), gate)
+
+    def explain(self, a: Encoded, b: Encoded) -> PairEvidence:
+        """The same distance with its parts, `a` being the reference and `b` the test."""
+        weight = frame_weight(a.tokens, b.tokens)
+        maps = evidence_maps(a, b)
+        means = {name: mean_over_map(square, weight) for name, square in maps.items()}
+        gate = self._gate(pattern_difference(a.tokens, b.tokens))
+        fidelity, content = self._fidelity(means), self._content(content_difference(a, b))
+        distance = self.scale * self._mix(fidelity, content, gate)
+        return PairEvidence(
+            distance=distance,
+            fidelity=self.scale * fidelity,
+            content=self.scale * content,
+            added=self.scale * self._directional(a.tokens, b.tokens, weight),
+            missing=self.scale * self._directional(b.tokens, a.tokens, weight),
+            same_content=1.0 - gate,
+            band_map=self._allocate(distance, maps, weight),
+        )
+
+    def _weights(self) -> dict[str, Tensor]:
+        weight = self.log_weight.exp()
+        return {name: weight[i] / _TYPICAL[name] for i, name in enumerate(EVIDENCE)}
+
+    def _fidelity(self, means: dict[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
+        weights = self._weights()
+        return torch.stack([weights[name] * root(mean) for name, mean in means.items()]).sum(0)
+
+    def _directional(
+        self, less: EarTokens, more: EarTokens, weight: Float[Tensor, "batch frame"]
+    ) -> Float[Tensor, "batch"]:
+        """Fidelity from what `more` holds beyond `less` alone."""
+        signed = signed_differences(less, more)
+        return self._fidelity(
+            {name: mean_over_map(x.clamp_min(0.0).square(), weight) for name, x in signed.items()}
+        )
+
+    def _content(self, difference: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
+        return self.log_content_weight.exp() * root(difference)
+
+    def _gate(self, pattern: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
+        power = 1.0 + self.log_gate_power.exp()
+        ratio = (pattern / self.log_gate_center.exp()) ** power
+        return ratio / (ratio + 1.0)
+
+    def _mix(
+        self,
+        fidelity: Float[Tensor, "batch"],
+        content: Float[Tensor, "batch"],
+        gate: Float[Tensor, "batch"],
+    ) -> Float[Tensor, "batch"]:
+        share = self.share_logit.sigmoid()
+        other = share * fidelity + content + self.log_offset.exp()
+        return (1.0 - gate) * fidelity + gate * other
+
+    def _allocate(
+        self,
+        distance: Float[Tensor, "batch"],
+        maps: dict[str, Float[Tensor, "batch frame band"]],
+        weight: Float[Tensor, "batch frame"],
+    ) -> Float[Tensor, "batch frame band"]:
+        """Spread the distance over time and band in proportion to the aligned evidence."""
+        weights = self._weights()
+        share = torch.zeros_like(maps["loudness"])
+        for name, square in maps.items():
+            mean = mean_over_map(square, weight)
+            density = square * weight[..., None] / square.shape[-1]
+            size = weights[name] * root(mean) / mean.clamp_min(torch.finfo(mean.dtype).tiny)
+            share = share + density * size[:, None, None]
+        total = share.sum((1, 2), keepdim=True)
+        return distance[:, None, None] * share / total.clamp_min(torch.finfo(share.dtype).tiny)
+
+
+def root(mean_square: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """sqrt(x + floor^2) - floor without cancellation: 0 at 0, with a finite slope."""
+    return mean_square / ((mean_square + ROOT_FLOOR**2).sqrt() + ROOT_FLOOR)
+
+
+def frame_weight(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
+    """Weight of each frame in means over time: the loudness of both, over either's duration."""
+    loudness = total_loudness(a.loudness) + total_loudness(b.loudness) + FRAME_FLOOR_SONE
+    loudness = loudness * (a.mask | b.mask)
+    return loudness / loudness.sum(1, keepdim=True)
+
+
+def evidence_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch frame band"]]:
+    """Squared differences of each kind, by frame and band."""
+    signed = signed_differences(a.tokens, b.tokens)
+    modulation = (a.tokens.modulation - b.tokens.modulation).square().mean(-1)
+    interaural = (a.tokens.interaural - b.tokens.interaural).square().mean(-1)
+    either = (a.tokens.mask | b.tokens.mask)[..., None]
+    sequence = (a.embedding.sequence - b.embedding.sequence).square().sum(-1, keepdim=True)
+    return {
+        "loudness": signed["loudness"].square(),
+        "masked": signed["masked"].square(),
+        "patch": patch_difference(a.tokens.loudness, b.tokens.loudness, either),
+        "modulation": modulation.repeat_interleave(BANDS_PER_REGION, dim=-1),
+        "interaural": interaural.repeat_interleave(BANDS_PER_REGION, dim=-1)
+        * _shared_audibility(a.tokens, b.tokens),
+        "sequence": sequence.expand(-1, -1, N_BANDS),
+    }
+
+
+def signed_differences(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "batch frame band"]]:
+    """Differences that are positive where `b` holds more sound than `a`.
+
+    'loudness' is compressed once more, so that quiet bands count; 'masked' is the logarithm of
+    the ratio of excitations over their common masked threshold: the audible part of a level
+    difference, which vanishes under the threshold.
+    """
+    threshold = 0.5 * (a.threshold + b.threshold)
+    return {
+        "loudness": _compressed(b.loudness) - _compressed(a.loudness),
+        "masked": (b.excitation + threshold).log() - (a.excitation + threshold).log(),
+    }
+
+
+def mean_over_map(
+    square: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch"]:
+    """Mean square of one kind of evidence: even over bands, weighted over time."""
+    return (square.mean(-1) * weight).sum(1)
+
+
+def patch_difference(
+    a: Float[Tensor, "batch frame band"],
+    b: Float[Tensor, "batch frame band"],
+    either: Bool[Tensor, "batch frame 1"],
+) -> Float[Tensor, "batch frame band"]:
+    """Loudness difference relative to loudness within patches of 0.2 s by five bands, 0 to 1."""
+    difference = _patch_sum((a - b).square())
+    energy = _patch_sum(a.square() + b.square())
+    return difference / (energy + PATTERN_FLOOR) * either
+
+
+def pattern_difference(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
+    """Energy of the difference of the loudness patterns over the energy of both, 0 to 1."""
+    difference = (a.loudness - b.loudness).square().sum((1, 2))
+    energy = (a.loudness.square() + b.loudness.square()).sum((1, 2))
+    return difference / (energy + PATTERN_FLOOR)
+
+
+def content_difference(a: Encoded, b: Encoded) -> Float[Tensor, "batch"]:
+    """Squared distance of the pooled embeddings."""
+    return (a.embedding.pooled - b.embedding.pooled).square().sum(-1)
+
+
+def _shared_audibility(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]:
+    """How far a band is heard in both clips, 0 to 1: a place that is silent has no direction."""
+    least = torch.minimum(a.loudness, b.loudness)
+    return least / (least + LOUDNESS_FLOOR)
+
+
+def _patch_sum(x: Float[Tensor, "batch frame band"]) -> Float[Tensor, "batch frame band"]:
+    kernel = (PATCH_FRAMES, PATCH_BANDS)
+    padding = (PATCH_FRAMES // 2, PATCH_BANDS // 2)
+    mean = functional.avg_pool2d(x[:, None], kernel, stride=1, padding=padding)
+    return mean[:, 0] * (PATCH_FRAMES * PATCH_BANDS)
+
+
+def _compressed(loudness: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    return loudness / ((loudness + LOUDNESS_FLOOR).sqrt() + LOUDNESS_FLOOR**0.5)

@@ -1,0 +1,281 @@
+"""The frozen encoder: any model of the MERT family in transformers' own HuBERT module.
+
+MERT is HuBERT's architecture, pretrained on music. Its published checkpoints come with code of
+their own; that code is not needed and never run: config values and weights go into the stock
+module, and give the same hidden states (checked in `tests/unit/test_mert_encoder.py`).
+
+Source: Li et al. 2024, "MERT: Acoustic Music Understanding Model with Large-Scale
+Self-supervised Training" (arXiv 2306.00107), and its released checkpoints.
+"""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pamt_metric.encoders import mert_config, mert_files, windows
+from pamt_metric.errors import CheckpointError, ConfigError, InputError
+
+# Length in seconds of the clips that MERT was pretrained on (Li et al. 2024).
+WINDOW_S = 5
+# Windows in one forward pass: bounds memory; more are hardly faster on a CPU.
+WINDOWS_PER_FORWARD = 8
+# Under the square root of the variance, as in transformers' Wav2Vec2FeatureExtractor.
+NORMALIZE_EPSILON = 1e-7
+
+
+class MertEncoder(nn.Module):
+    """A frozen MERT: waveform in, hidden states of chosen layers out.
+
+    Frozen means frozen: `train()` cannot leave eval mode, and no parameter takes a gradient. A
+    gradient does pass to the waveform.
+
+    Shapes: `batch` clips, `time` in samples, `layer` chosen layers, `frame`s of 320 samples,
+    `width` values each. Frame t is centred at (200 + 320 t) / sample_rate seconds.
+
+    Attributes:
+        module: The transformers module inside.
+        config: Values that the module was built from; `MertEncoder(config, ...)` builds it again.
+        normalize: Whether each clip is brought to zero mean and unit variance first.
+        source: Where the weights came from; None for an encoder built from a config alone.
+        sample_rate: In Hz.
+        frame_rate: In frames per second.
+        width: Size of a hidden state.
+        n_layers: Number of transformer layers. Layer 0 is their input, so layers 0 to `n_layers`
+            can be asked for.
+    """
+
+    hop_length = windows.HOP_LENGTH
+    min_samples = windows.MIN_SAMPLES
+    n_frames = staticmethod(windows.n_frames)
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        normalize: bool,
+        attn_implementation: mert_config.AttentionImplementation = "sdpa",
+    ) -> None:
+        """Build an encoder with random weights, to be loaded with `load_state_dict`.
+
+        Args:
+            config: Values of a `config.json` in the layout of MERT or HuBERT; what HuBERT does
+                not know is ignored. `sample_rate` defaults to 24000.
+            normalize: See the attribute.
+            attn_implementation: "sdpa" (fast), or "eager"; they differ by rounding.
+
+        Raises:
+            ConfigError: If no supported module can be built from the values.
+        """
+        super().__init__()
+        self.module = mert_config.build_hubert(config, attn_implementation=attn_implementation)
+        self.normalize = normalize
+        self.source: mert_files.Source | None = None
+        self.sample_rate = int(config.get("sample_rate", mert_config.DEFAULT_SAMPLE_RATE))
+        self.config = mert_config.values_used(self.module) | {"sample_rate": self.sample_rate}
+        self.frame_rate = self.sample_rate / self.hop_length
+        self.width = int(self.module.config.hidden_size)
+        self.n_layers = int(self.module.config.num_hidden_layers)
+        self.register_load_state_dict_pre_hook(_match_keys_hook)
+        self.register_load_state_dict_post_hook(_freeze_hook)
+        self.requires_grad_(requires_grad=False)
+        self.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder_or_hub_id: str | PathLike[str],
+        *,
+        revision: str | None = None,
+        normalize: bool | None = None,
+        attn_implementation: mert_config.AttentionImplementation = "sdpa",
+    ) -> "MertEncoder":
+        """Load a published or self-trained checkpoint, strictly and without remote code.
+
+        Args:
+            folder_or_hub_id: A folder with `config.json`, `model.safetensors` or
+                `pytorch_model.bin`, and perhaps `preprocessor_config.json`; or a Hub id.
+            revision: Hub commit, tag or branch; MERT-v1-95M is pinned where none is given.
+            normalize: Defaults to `do_normalize` of the preprocessor config, and to True where
+                that states nothing, as transformers' feature extractor does.
+            attn_implementation: "sdpa" (fast), or "eager"; they differ by rounding.
+
+        Raises:
+            CheckpointError: If files are missing or damaged, or do not fit one another.
+        """
+        files = mert_files.find_checkpoint(folder_or_hub_id, revision=revision)
+        config, do_normalize = mert_files.read_configs(files)
+        try:
+            # Random weights are drawn before the real ones come: the caller's random numbers
+            # must not depend on that.
+            with torch.random.fork_rng(devices=[]):
+                encoder = cls(
+                    config,
+                    normalize=do_normalize if normalize is None else normalize,
+                    attn_implementation=attn_implementation,
+                )
+        except ConfigError as error:
+            raise CheckpointError(f"{files.config}: {error}") from error
+        encoder._load_weights(files)
+        return encoder
+
+    def _load_weights(self, files: mert_files.CheckpointFiles) -> None:
+        wanted = self.module.state_dict()
+        state = mert_files.match_keys(mert_files.read_weights(files.weights), wanted=wanted)
+        mert_files.check_state(state, wanted=wanted, path=files.weights)
+        self.load_state_dict({f"module.{key}": value for key, value in state.items()})
+        self.source = files.source
+
+    def train(self, mode: bool = True) -> "MertEncoder":  # noqa: ARG002, FBT001, FBT002 (as in torch)
+        """Stay in eval mode, whatever is asked."""
+        return super().train(mode=False)
+
+    def forward(
+        self,
+        waveform: Float[Tensor, "batch time"],
+        lengths: Int[Tensor, "batch"] | Sequence[int] | None = None,
+        layers: Sequence[int] | None = None,
+    ) -> Float[Tensor, "batch layer frame width"]:
+        """Hidden states of each clip, from windows of at most 5 s in which nothing is padded.
+
+        A clip's result is the same alone and in a padded batch, to rounding (torch may choose
+        another convolution routine for a lone short clip). Frames beyond its own are zero.
+
+        Args:
+            waveform: Mono clips at `sample_rate`.
+            lengths: Samples of each clip that are audio, the rest being padding; all by default.
+            layers: Which hidden states, in this order; 0 is the transformer's input, negative
+                ones count from the top, None takes all. Layers above the highest are not run.
+
+        Raises:
+            InputError: If a clip is shorter than one frame or than its length, or there is no
+                such layer.
+        """
+        chosen = self._check_layers(layers)
+        sizes = _check_lengths(waveform, lengths)
+        dtype = next(self.parameters()).dtype
+        clips = [clip[:size].to(dtype) for clip, size in zip(waveform, sizes, strict=True)]
+        if self.normalize:
+            clips = [normalize_clip(clip) for clip in clips]
+        total = windows.n_frames(waveform.shape[-1])
+        encoded = self._encode(clips, chosen)
+        return torch.stack(
+            [functional.pad(states, (0, 0, 0, total - states.shape[1])) for states in encoded]
+        )
+
+    def _encode(
+        self, clips: list[Float[Tensor, "_"]], layers: list[int]
+    ) -> list[Float[Tensor, "layer _ width"]]:
+        size = WINDOW_S * self.sample_rate
+        cuts = [
+            (item, window)
+            for item, clip in enumerate(clips)
+            for window in windows.window_grid(clip.shape[0], window_samples=size)
+        ]
+        lengths = [window.n_samples for _, window in cuts]
+        kept: dict[int, Tensor] = {}
+        for group in windows.group_equal(lengths, at_most=WINDOWS_PER_FORWARD):
+            batch = torch.stack([cuts[index][1].cut(clips[cuts[index][0]]) for index in group])
+            for index, states in zip(group, self._hidden_states(batch, layers), strict=True):
+                kept[index] = cuts[index][1].keep(states)
+        pieces: list[list[Tensor]] = [[] for _ in clips]
+        for index, (item, _) in enumerate(cuts):
+            pieces[item].append(kept[index])
+        return [torch.cat(states, dim=1) for states in pieces]
+
+    def _hidden_states(
+        self, batch: Float[Tensor, "window time"], layers: list[int]
+    ) -> Float[Tensor, "window layer frame width"]:
+        """What HubertModel.forward computes without a mask, as far up as asked.
+
+        By hand, because `output_hidden_states` runs all layers, and because transformers from
+        5.16.1 on gives the top layer of a `do_stable_layer_norm` model without the last norm.
+        """
+        encoder, is_stable = self.module.encoder, self.module.config.do_stable_layer_norm
+        features = self.module.feature_extractor(batch).transpose(1, 2)
+        hidden = self.module.feature_projection(features)
+        hidden = hidden + encoder.pos_conv_embed(hidden)
+        if not is_stable:
+            hidden = encoder.layer_norm(hidden)
+        states = [hidden]
+        for layer in encoder.layers[: max(layers)]:
+            output = layer(hidden)
+            # A tuple up to transformers 5.
+            hidden = output[0] if isinstance(output, tuple) else output
+            states.append(hidden)
+        if is_stable and max(layers) == self.n_layers:
+            states[-1] = encoder.layer_norm(hidden)
+        return torch.stack([states[layer] for layer in layers], dim=1)
+
+    def _check_layers(self, layers: Sequence[int] | None) -> list[int]:
+        n_states = self.n_layers + 1
+        if layers is None:
+            return list(range(n_states))
+        if len(layers) == 0 or not all(-n_states <= layer < n_states for layer in layers):
+            raise InputError(
+                f"layers must be one or more of 0 to {self.n_layers}, or -1 to {-n_states} "
+                f"counted from the top, got {list(layers)}; 0 is the transformer's input"
+            )
+        return [layer % n_states for layer in layers]
+
+    def to_folder(self, folder: str | PathLike[str], *, dtype: torch.dtype = torch.float32) -> None:
+        """Write a folder that `from_pretrained`, and HubertModel's, can load."""
+        preprocessor = {
+            "do_normalize": self.normalize,
+            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+            "feature_size": 1,
+            "padding_value": 0.0,
+            "return_attention_mask": True,
+            "sampling_rate": self.sample_rate,
+        }
+        mert_files.write_checkpoint(
+            Path(folder),
+            config={"architectures": ["HubertModel"], "model_type": "hubert"} | self.config,
+            preprocessor=preprocessor,
+            state={key: value.to(dtype) for key, value in self.module.state_dict().items()},
+        )
+
+
+def normalize_clip(clip: Float[Tensor, "time"]) -> Float[Tensor, "time"]:
+    """Zero mean and unit variance over the whole clip; silence stays silence.
+
+    Source: `zero_mean_unit_var_norm` of transformers' Wav2Vec2FeatureExtractor, which MERT uses.
+    """
+    variance = clip.var(correction=0)
+    return (clip - clip.mean()) / torch.sqrt(variance + NORMALIZE_EPSILON)
+
+
+def _check_lengths(
+    waveform: Float[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | Sequence[int] | None
+) -> list[int]:
+    n_clips, n_samples = waveform.shape
+    if n_clips == 0:
+        raise InputError(f"waveform holds no clips, its shape is {tuple(waveform.shape)}")
+    if lengths is None:
+        lengths = [n_samples] * n_clips
+    sizes = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
+    if len(sizes) != n_clips or max(sizes) > n_samples:
+        raise InputError(
+            f"lengths must be {n_clips} numbers of samples, at most {n_samples} each, got {sizes}; "
+            "are they in seconds, or of another sample rate?"
+        )
+    windows.n_frames(min(sizes))  # refuses a clip shorter than one frame
+    return sizes
+
+
+def _match_keys_hook(
+    encoder: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object
+) -> None:
+    """Let weights load that were saved under another version's names of the weight norm."""
+    own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
+    state_dict.update(mert_files.match_keys(own, wanted=encoder.state_dict(prefix=prefix)))
+
+
+def _freeze_hook(encoder: nn.Module, *_: object) -> None:
+    """`load_state_dict(assign=True)` brings parameters that take gradients."""
+    encoder.requires_grad_(requires_grad=False)

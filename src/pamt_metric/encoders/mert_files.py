@@ -1,0 +1,271 @@
+"""Finding, checking and reading the files of a MERT checkpoint, without remote code.
+
+A checkpoint is a folder with `config.json`, perhaps `preprocessor_config.json`, and
+`model.safetensors` or `pytorch_model.bin`; or a Hub repository of that layout, of which only
+these files are downloaded. transformers is not needed here.
+"""
+
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from pamt_metric.encoders import mert_config
+from pamt_metric.errors import CheckpointError
+
+CONFIG_FILE = "config.json"
+PREPROCESSOR_FILE = "preprocessor_config.json"
+SAFETENSORS_FILE = "model.safetensors"
+PICKLE_FILE = "pytorch_model.bin"
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+# Repositories whose revision is pinned where the caller names none, and the sha256 of the weights
+# at that revision (as its Git LFS pointer states it; 377,552,987 bytes).
+PINNED = {
+    "m-a-p/MERT-v1-95M": (
+        "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5",
+        "a2b8b747f72c06e0595aeae41ae5473f4364938c6b39b2c58be38c48e6bd3fcd",
+    )
+}
+
+# The two names under which torch has kept the magnitude and the direction of a weight-normalised
+# convolution: torch.nn.utils.weight_norm, and torch.nn.utils.parametrizations.weight_norm.
+WEIGHT_NORM_SUFFIXES = (
+    ("weight_g", "parametrizations.weight.original0"),
+    ("weight_v", "parametrizations.weight.original1"),
+)
+# Stood in for masked frames in pretraining. Hidden states do not depend on it, and whether the
+# module has it follows from the mask probabilities of the config.
+MASK_EMBEDDING = "masked_spec_embed"
+
+# Errors name at most this many keys.
+MAX_KEYS_NAMED = 4
+
+
+class Source(NamedTuple):
+    """Where weights came from.
+
+    Attributes:
+        name: Hub id, or the name of the folder.
+        revision: Commit of the Hub repository; None for a folder.
+        sha256: Hash of the file of weights, in hexadecimal.
+    """
+
+    name: str
+    revision: str | None
+    sha256: str
+
+
+class CheckpointFiles(NamedTuple):
+    """The files of one checkpoint on this machine; `preprocessor` may be absent."""
+
+    config: Path
+    preprocessor: Path | None
+    weights: Path
+    source: Source
+
+
+def find_checkpoint(
+    folder_or_hub_id: str | PathLike[str], *, revision: str | None = None
+) -> CheckpointFiles:
+    """Find a checkpoint's files in a folder, or download them from the Hub.
+
+    Args:
+        folder_or_hub_id: A folder, or a Hub id such as "m-a-p/MERT-v1-95M" where no folder of
+            that name exists.
+        revision: Hub commit, tag or branch. Defaults to the pinned one, else to the newest.
+
+    Raises:
+        CheckpointError: If a file is missing, cannot be downloaded, or is not the pinned one.
+    """
+    folder = Path(folder_or_hub_id)
+    name = str(folder_or_hub_id)
+    if folder.is_dir():
+        if revision is not None:
+            raise CheckpointError(f"{folder} is a local folder and has no revision {revision!r}")
+        return _collect(folder, name=folder.resolve().name, revision=None)
+    if isinstance(folder_or_hub_id, PathLike) or HUB_ID.fullmatch(name) is None:
+        raise CheckpointError(
+            f"no folder {name!r}; give a folder with {CONFIG_FILE} and {SAFETENSORS_FILE}, "
+            "or a Hub id of the form 'owner/name'"
+        )
+    pinned_revision, pinned_sha256 = PINNED.get(name, (None, None))
+    snapshot = _download(name, revision=revision or pinned_revision)
+    files = _collect(snapshot, name=name, revision=snapshot.name)
+    if files.source.revision == pinned_revision and files.source.sha256 != pinned_sha256:
+        raise CheckpointError(
+            f"{files.weights} of {name} has sha256 {files.source.sha256}, expected "
+            f"{pinned_sha256}; the download is damaged: delete the file and load again"
+        )
+    return files
+
+
+def _download(hub_id: str, *, revision: str | None) -> Path:
+    import huggingface_hub  # here, because a local folder does without it
+
+    wanted = [CONFIG_FILE, PREPROCESSOR_FILE, SAFETENSORS_FILE, PICKLE_FILE]
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=wanted)
+        )
+    # The client's errors differ between its versions, and with its HTTP library.
+    except Exception as error:
+        raise CheckpointError(
+            f"cannot get {hub_id} at revision {revision or 'main'} from the Hub "
+            f"({type(error).__name__}: {error}); check the id, the revision and the connection, "
+            "or download the files elsewhere and give their folder"
+        ) from error
+
+
+def _collect(folder: Path, *, name: str, revision: str | None) -> CheckpointFiles:
+    config, preprocessor = folder / CONFIG_FILE, folder / PREPROCESSOR_FILE
+    candidates = [folder / SAFETENSORS_FILE, folder / PICKLE_FILE]
+    weights = next((path for path in candidates if path.is_file()), None)
+    if not config.is_file():
+        raise CheckpointError(f"{config} is missing; is {folder} the folder of an encoder?")
+    if weights is None:
+        raise CheckpointError(
+            f"{folder} has neither {SAFETENSORS_FILE} nor {PICKLE_FILE}; "
+            "a *_fairseq.pt file is of another layout and is not read"
+        )
+    with weights.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    found = preprocessor if preprocessor.is_file() else None
+    return CheckpointFiles(config, found, weights, Source(name, revision, sha256))
+
+
+def read_configs(files: CheckpointFiles) -> tuple[dict[str, Any], bool]:
+    """Values of config.json with the sample rate that both files agree on; `do_normalize`."""
+    config = read_json(files.config)
+    preprocessor = {} if files.preprocessor is None else read_json(files.preprocessor)
+    rates = {config.get("sample_rate"), preprocessor.get("sampling_rate")} - {None}
+    if len(rates) > 1:
+        raise CheckpointError(
+            f"{files.config} and {files.preprocessor} state different sample rates: "
+            f"{config['sample_rate']} and {preprocessor['sampling_rate']} Hz"
+        )
+    sample_rate = rates.pop() if rates else mert_config.DEFAULT_SAMPLE_RATE
+    return config | {"sample_rate": sample_rate}, bool(preprocessor.get("do_normalize", True))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: If the file holds anything else.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not readable JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds a {type(values).__name__}, expected an object")
+    return values
+
+
+def read_weights(path: Path) -> dict[str, Shaped[Tensor, "..."]]:
+    """Read named tensors from safetensors or from a pickle that holds nothing else.
+
+    Raises:
+        CheckpointError: If the file is damaged, or a pickle with more in it than tensors; such a
+            pickle is refused before any of it runs.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or holds more than tensors, which is refused "
+            f"(a pickle can run code): {str(error).splitlines()[0]}"
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise CheckpointError(f"{path} holds a {type(state).__name__}, expected named tensors")
+    return dict(state)
+
+
+def write_checkpoint(
+    folder: Path,
+    *,
+    config: Mapping[str, Any],
+    preprocessor: Mapping[str, Any],
+    state: dict[str, Shaped[Tensor, "..."]],
+) -> None:
+    """Write the three files of a checkpoint."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, values in ((CONFIG_FILE, config), (PREPROCESSOR_FILE, preprocessor)):
+        (folder / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    save_file(state, folder / SAFETENSORS_FILE, metadata={"format": "pt"})
+
+
+def match_keys(
+    state: Mapping[str, Shaped[Tensor, "..."]], *, wanted: Mapping[str, Shaped[Tensor, "..."]]
+) -> dict[str, Shaped[Tensor, "..."]]:
+    """Rename weight-norm keys to the spelling of `wanted`; drop a mask embedding it has not."""
+    renamed = {}
+    for key, value in state.items():
+        if key not in wanted and key.rpartition(".")[2] == MASK_EMBEDDING:
+            continue
+        renamed[_spelling(key, wanted=wanted)] = value
+    return renamed
+
+
+def _spelling(key: str, *, wanted: Mapping[str, Any]) -> str:
+    if key in wanted:
+        return key
+    for names in WEIGHT_NORM_SUFFIXES:
+        for old, new in (names, names[::-1]):
+            other = key.removesuffix(old) + new
+            if key.endswith("." + old) and other in wanted:
+                return other
+    return key
+
+
+def check_state(
+    state: Mapping[str, Shaped[Tensor, "..."]],
+    *,
+    wanted: Mapping[str, Shaped[Tensor, "..."]],
+    path: Path,
+) -> None:
+    """Compare the names and shapes of a file's tensors with those that a module wants.
+
+    Raises:
+        CheckpointError: If a tensor is missing, unexpected, of another shape, or not of floats.
+    """
+    both = [key for key in wanted if key in state]
+    faults = {
+        "lacks": [key for key in wanted if key not in state],
+        "has unexpected": [key for key in state if key not in wanted],
+        "has other shapes than its config asks for": [
+            f"{key} {tuple(state[key].shape)} for {tuple(wanted[key].shape)}"
+            for key in both
+            if state[key].shape != wanted[key].shape
+        ],
+        "has other numbers than floats in": [
+            f"{key} ({state[key].dtype})" for key in both if not state[key].is_floating_point()
+        ],
+    }
+    found = [f"{fault} {_name_keys(keys)}" for fault, keys in faults.items() if keys]
+    if found:
+        raise CheckpointError(
+            f"{path} {'; '.join(found)}; do its config and weights belong together?"
+        )
+
+
+def _name_keys(keys: list[str]) -> str:
+    rest = len(keys) - MAX_KEYS_NAMED
+    return ", ".join(keys[:MAX_KEYS_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,187 @@
+"""The head: a psychoacoustically conditioned sequential contrastive transformer.
+
+    hidden states -> learned mix of layers -> projection -> blocks -> sequence embedding (per frame)
+                                                                   -> pooled embedding (per clip)
+
+The ear's tokens modulate every normalisation, and what is audible weighs attention and pooling.
+Attention runs within windows of 374 frames (5 s), the encoder's own, so cost stays linear in time.
+
+Shapes: b batch, f frame, w width of the blocks, d dimension of an embedding.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pamt_metric.conditioning import EarConditioning, ModulatedNorm, audibility, log_audibility
+from pamt_metric.psychoacoustics import EarTokens
+from pamt_metric.psychoacoustics.statistics import N_STATISTICS
+
+WINDOW_FRAMES = 374
+"""Frames that attend to each other: those of one 5 s window of the encoder."""
+MASKED = -1e4
+"""Attention logit of a frame beyond the clip's end; exp of it is exactly 0 in float32."""
+NORM_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What the head makes of a batch of clips.
+
+    Attributes:
+        sequence: unit-length embedding of each frame; zeros beyond a clip's end.
+        pooled: embedding of each clip, from the sequence and the clip statistics.
+    """
+
+    sequence: Float[Tensor, "batch frame dim"]
+    pooled: Float[Tensor, "batch pooled"]
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with modulated norms and distance-biased attention."""
+
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.attention_norm = ModulatedNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.feedforward_norm = ModulatedNorm(width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(
+        self,
+        x: Float[Tensor, "b f w"],
+        bias: Float[Tensor, "b head f f"],
+        modulations: Sequence[tuple[Tensor, Tensor] | None],
+    ) -> Float[Tensor, "b f w"]:
+        """One round of attention and feed-forward."""
+        normed = self.attention_norm(x, modulations[0])
+        qkv = self.query_key_value(normed).unflatten(-1, (3, self.n_heads, -1))
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        # Spelled out: the fused kernels round otherwise with a graph than without, and then
+        # d(x, x) would not be 0 where one of the two asks for a gradient.
+        logits = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5 + bias
+        attended = logits.softmax(-1) @ value
+        x = x + self.output(attended.transpose(1, 2).flatten(2))
+        return x + self.feedforward(self.feedforward_norm(x, modulations[1]))
+
+
+class SequenceHead(nn.Module):
+    """Hidden states and ear tokens -> sequence and pooled embeddings.
+
+    Args:
+        encoder_layers: indices of the encoder's hidden states that are mixed.
+        encoder_width: width of a hidden state.
+        width: width of the blocks.
+        n_blocks: number of transformer blocks.
+        n_heads: attention heads of a block.
+        dim: dimension of a frame's embedding.
+        statistics_dim: dimension that the clip statistics take in the pooled embedding.
+        groups: token groups that condition the head; `()` switches conditioning off.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder_layers: Sequence[int],
+        encoder_width: int,
+        width: int = 128,
+        n_blocks: int = 2,
+        n_heads: int = 4,
+        dim: int = 64,
+        statistics_dim: int = 32,
+        groups: Sequence[str] = ("loudness", "threshold", "modulation", "interaural"),
+    ) -> None:
+        super().__init__()
+        self.encoder_layers = tuple(encoder_layers)
+        self.layer_norm = nn.LayerNorm(encoder_width, elementwise_affine=False)
+        self.layer_logits = nn.Parameter(torch.zeros(len(self.encoder_layers)))
+        self.projection = nn.Linear(encoder_width, width)
+        self.conditioning = EarConditioning(
+            groups=groups, width=width, n_modulations=2 * n_blocks + 1
+        )
+        self.blocks = nn.ModuleList(Block(width, n_heads) for _ in range(n_blocks))
+        self.final_norm = ModulatedNorm(width)
+        # ALiBi slopes (Press et al., 2022), learned from their usual start
+        slopes = torch.tensor([2.0 ** (-8.0 * (i + 1) / n_heads) for i in range(n_heads)])
+        self.log_slope = nn.Parameter(slopes.log())
+        self.audibility_weight = nn.Parameter(torch.tensor(0.5))
+        self.to_sequence = nn.Linear(width, dim)
+        self.pool_score = nn.Linear(width, 1)
+        self.to_pooled = nn.Linear(width, dim)
+        self.statistics = nn.Linear(N_STATISTICS, statistics_dim, bias=False)
+        self.register_buffer("statistics_mean", torch.zeros(N_STATISTICS))
+        self.register_buffer("statistics_scale", torch.ones(N_STATISTICS))
+
+    def forward(
+        self,
+        hidden_states: Float[Tensor, "b layer f encoder_width"],
+        tokens: EarTokens,
+    ) -> Embedding:
+        """Embeddings of a batch; hidden states and tokens share one frame grid."""
+        mix = self.layer_logits.softmax(0)
+        x = torch.einsum("blfw,l->bfw", self.layer_norm(hidden_states), mix)
+        # Layer norms in the encoder blow silence up to full size; what is not heard counts nothing,
+        # and sends nothing back.
+        x = self.projection(x * audibility(tokens)[..., None])
+        audible = self.audibility_weight * log_audibility(tokens)
+        modulations = self.conditioning(tokens)
+        x = self._transform(x, audible, tokens.mask, modulations)
+        sequence = self.to_sequence(x)
+        length = (sequence.square().sum(-1, keepdim=True) + NORM_FLOOR).sqrt()
+        score = self.pool_score(x)[..., 0] + audible
+        weight = score.masked_fill(~tokens.mask, MASKED).softmax(-1)
+        pooled = self.to_pooled((weight[..., None] * x).sum(1))
+        return Embedding(
+            sequence=sequence / length * tokens.mask[..., None],
+            pooled=torch.cat([pooled, self._project_statistics(tokens)], dim=-1),
+        )
+
+    def _project_statistics(self, tokens: EarTokens) -> Float[Tensor, "b statistic"]:
+        standard = (tokens.statistics - self.statistics_mean) / self.statistics_scale
+        return self.statistics(standard)
+
+    def _transform(
+        self,
+        x: Float[Tensor, "b f w"],
+        audible: Float[Tensor, "b f"],
+        mask: Bool[Tensor, "b f"],
+        modulations: list[tuple[Tensor, Tensor]] | None,
+    ) -> Float[Tensor, "b f w"]:
+        """The blocks, window by window; windows of all clips run as one batch."""
+        batch, n_frame, _ = x.shape
+        window = min(n_frame, WINDOW_FRAMES)
+        cut = [_windows(part, window) for part in (x, audible[..., None], mask[..., None])]
+        x, key_weight, inside = cut[0], cut[1][..., 0], cut[2][..., 0]
+        steps: list = [None] * (2 * len(self.blocks) + 1)
+        if modulations is not None:
+            steps = [(_windows(a, window), _windows(b, window)) for a, b in modulations]
+        bias = self._attention_bias(key_weight, inside)
+        for index, block in enumerate(self.blocks):
+            x = block(x, bias, steps[2 * index : 2 * index + 2])
+        x = self.final_norm(x, steps[-1])
+        return x.reshape(batch, -1, x.shape[-1])[:, :n_frame]
+
+    def _attention_bias(
+        self, key_weight: Float[Tensor, "b f"], inside: Bool[Tensor, "b f"]
+    ) -> Float[Tensor, "b head f f"]:
+        frame = torch.arange(key_weight.shape[1], device=key_weight.device)
+        distance = (frame[:, None] - frame[None, :]).abs().to(key_weight.dtype)
+        local = -self.log_slope.exp()[:, None, None] * distance
+        key = key_weight.masked_fill(~inside, MASKED)
+        return local[None] + key[:, None, None, :]
+
+
+def _windows(x: Tensor, window: int) -> Tensor:
+    """(batch, frame, ...) -> (batch * window count, window, ...), the last one padded with zeros."""
+    count = math.ceil(x.shape[1] / window)
+    padded = functional.pad(x, (0, 0, 0, count * window - x.shape[1]))
+    return padded.reshape(-1, window, x.shape[-1])

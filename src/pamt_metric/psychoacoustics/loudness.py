@@ -1,0 +1,117 @@
+"""Specific loudness: how loud each place of the cochlea sounds, in sone per Cam.
+
+    N' = C [(G E + A)^alpha - A^alpha]                              E above threshold
+    N' = C (2 E / (E + E_thr))^1.5 [(G E + A)^alpha - A^alpha]      E below threshold
+    N' = C (E / 1.0707)^0.2                                         E above 10^10
+
+E is the excitation, E_thr that of a tone at the threshold of hearing, G the low-level gain of the
+cochlear amplifier relative to 500 Hz and above, alpha and A follow from G. Both ears together are
+0.75 (left + right): a diotic sound is 1.5 times as loud as in one ear.
+
+Every branch has a finite slope at E = 0, since A > 0.
+
+Source: ISO 532-2:2017, 5.6 to 5.8, tables 4 to 6.
+"""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pamt_metric.psychoacoustics.scales import CAM_STEP, center_frequencies
+
+SONE_PER_CAM = 0.0617
+"""C of the standard."""
+BINAURAL_SHARE = 0.75
+"""Weight of each ear, so that both together are 1.5 times one."""
+HIGH_LEVEL = 1e10
+"""Excitation above which loudness grows with a plain power of 0.2."""
+
+# frequency Hz: (excitation at threshold dB, gain of the cochlear amplifier dB)
+_THRESHOLD_AND_GAIN_DB = {
+    50: (27.46, -24.31),
+    63: (23.45, -20.3),
+    80: (18.47, -15.32),
+    100: (15.13, -11.98),
+    125: (11.97, -8.82),
+    160: (9.34, -6.19),
+    200: (7.43, -4.28),
+    250: (5.75, -2.6),
+    315: (4.73, -1.58),
+    400: (3.92, -0.77),
+    500: (3.15, 0.0),
+}
+# gain dB: exponent
+_ALPHA = {-25: 0.26692, -20: 0.25016, -15: 0.23679, -10: 0.22228, -5: 0.21055, 0: 0.2}
+# gain dB: constant A (every 2.5 dB of the standard's half-dB table)
+_A = {
+    -25: 7.784,
+    -22.5: 7.21,
+    -20: 6.675,
+    -17.5: 6.281,
+    -15: 5.902,
+    -12.5: 5.51,
+    -10: 5.145,
+    -7.5: 4.863,
+    -5: 4.59,
+    -2.5: 4.359,
+    0: 4.131,
+}
+
+
+def threshold_excitation(frequency: Float[Tensor, "band"]) -> Float[Tensor, "band"]:
+    """Excitation of a tone at the threshold of hearing (intensity, not dB), by centre in Hz."""
+    return 10.0 ** (_interpolate(_log_table(0), frequency.log()) / 10.0)
+
+
+class SpecificLoudness(nn.Module):
+    """Excitation -> specific loudness of one ear, in sone per Cam."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        center = center_frequencies()
+        gain_db = _interpolate(_log_table(1), center.log())
+        constants = {
+            "threshold": threshold_excitation(center),
+            "gain": 10.0 ** (gain_db / 10.0),
+            "alpha": _interpolate(_ALPHA, gain_db),
+            "offset": _interpolate(_A, gain_db),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value.float(), persistent=False)
+
+    def forward(
+        self, excitation: Float[Tensor, "*batch frame band"]
+    ) -> Float[Tensor, "*batch frame band"]:
+        """Sone per Cam at each band; exactly 0 in silence."""
+        grown = (self.gain * excitation + self.offset) ** self.alpha - self.offset**self.alpha
+        below = (2.0 * excitation / (excitation + self.threshold)).clamp_max(1.0) ** 1.5
+        # clamp keeps the branch that is not taken from sending an infinite slope back
+        high = (excitation.clamp_min(HIGH_LEVEL) / 1.0707) ** 0.2
+        return SONE_PER_CAM * torch.where(excitation > HIGH_LEVEL, high, below * grown)
+
+
+def binaural(
+    specific_loudness: Float[Tensor, "batch channel frame band"],
+) -> Float[Tensor, "batch frame band"]:
+    """Both ears together; one channel is heard with both ears."""
+    left, right = specific_loudness[:, 0], specific_loudness[:, -1]
+    return BINAURAL_SHARE * (left + right)
+
+
+def total_loudness(
+    specific_loudness: Float[Tensor, "*batch frame band"],
+) -> Float[Tensor, "*batch frame"]:
+    """Loudness in sone: specific loudness summed over the cochlea."""
+    return specific_loudness.sum(-1) * CAM_STEP
+
+
+def _log_table(column: int) -> dict[float, float]:
+    return {math.log(hz): values[column] for hz, values in _THRESHOLD_AND_GAIN_DB.items()}
+
+
+def _interpolate(table: dict, at: Float[Tensor, "band"]) -> Float[Tensor, "band"]:
+    x, y = np.array(list(table)), np.array(list(table.values()))
+    return torch.as_tensor(np.interp(at.double().numpy(), x, y))

@@ -1,0 +1,139 @@
+"""A clip as a whole, in a few numbers: colour, attack, decay, duration, flutter, width.
+
+Listeners who compare instrument tones do not line them up in time; they compare how bright, how
+sudden, how long and how rough they are (McAdams et al., 1995; Peeters et al., 2011). Every number
+is smooth in the waveform, finite in silence, and blind to what lies beyond the clip's end.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from pamt_metric.psychoacoustics.frames import FRAME_RATE
+from pamt_metric.psychoacoustics.loudness import total_loudness
+from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ
+from pamt_metric.psychoacoustics.scales import CAM_STEP, N_BANDS
+
+LOUDNESS_FLOOR = 0.01
+"""Sone: keeps ratios finite in silence."""
+TIME_FLOOR_S = 0.01
+"""Shortest time that is told from none: about one frame."""
+SPECTRUM_BANDS = 3
+"""Bands averaged into one number of the mean spectrum."""
+_N_REGION_GROUPS = 5
+_N_RATES = len(MODULATION_RATES_HZ)
+
+LAYOUT = {
+    "spectrum": N_BANDS // SPECTRUM_BANDS,
+    "brightness": 3,
+    "time": 5,
+    "flux": 1,
+    "modulation": _N_REGION_GROUPS * _N_RATES,
+    "width": 2,
+}
+"""Name and size of each group, in the order in which they stand in the vector."""
+N_STATISTICS = sum(LAYOUT.values())
+
+
+def clip_statistics(
+    specific_loudness: Float[Tensor, "batch frame band"],
+    modulation: Float[Tensor, "batch frame region rate"],
+    interaural: Float[Tensor, "batch frame region 2"],
+    mask: Bool[Tensor, "batch frame"],
+) -> Float[Tensor, "batch statistic"]:
+    """The clip statistics, one row an item; `LAYOUT` names the columns."""
+    specific_loudness = specific_loudness * mask[..., None]
+    loudness = total_loudness(specific_loudness)
+    weight = loudness / (loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR)
+    parts = [
+        _spectrum(specific_loudness, weight),
+        _brightness(specific_loudness, weight),
+        _time(loudness, weight),
+        _flux(loudness),
+        _modulation(modulation * mask[..., None, None], loudness),
+        (interaural.square() * weight[..., None, None]).sum(1).mean(1),
+    ]
+    return torch.cat(parts, dim=-1)
+
+
+def _spectrum(
+    specific_loudness: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch statistic"]:
+    """Square root of the share of loudness in each group of bands."""
+    mean = (specific_loudness * weight[..., None]).sum(1)
+    group = mean.unflatten(-1, (-1, SPECTRUM_BANDS)).sum(-1) + LOUDNESS_FLOOR / 10.0
+    return (group / group.sum(-1, keepdim=True)).sqrt()
+
+
+def _brightness(
+    specific_loudness: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch 3"]:
+    """Loudness centroid, its wandering over time and the spread around it, each in 10 Cam."""
+    cam = 0.1 * CAM_STEP * torch.arange(N_BANDS, device=weight.device, dtype=weight.dtype)
+    total = specific_loudness.sum(-1) + LOUDNESS_FLOOR
+    centroid = (specific_loudness * cam).sum(-1) / total
+    distance = (cam - centroid[..., None]).square()
+    spread = (specific_loudness * distance).sum(-1) / total
+    mean = (weight * centroid).sum(1)
+    wander = (weight * (centroid - mean[:, None]).square()).sum(1)
+    return torch.stack(
+        [mean, _root(wander), _root((weight * spread).sum(1))],
+        dim=-1,
+    )
+
+
+def _time(
+    loudness: Float[Tensor, "batch frame"], weight: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch 5"]:
+    """Attack, body, spread, decay and duration: logarithms of seconds.
+
+    Rises of loudness mark where sound starts, falls where it ends. Attack is how far the rises are
+    spread, body how far the sound's centre lies behind them, decay how far the falls lie behind
+    the centre.
+    """
+    time = torch.arange(loudness.shape[1], device=loudness.device, dtype=loudness.dtype)
+    time = time / FRAME_RATE
+    change = functional.pad(loudness, (1, 1)).diff(dim=1)
+    start, attack = _center_and_spread(change.clamp_min(0.0)[:, :-1], time)
+    end, _ = _center_and_spread((-change).clamp_min(0.0)[:, 1:], time)
+    center, spread = _center_and_spread(loudness, time)
+    duration = loudness.sum(1).square() / (loudness.square().sum(1) + LOUDNESS_FLOOR**2)
+    seconds = torch.stack(
+        [attack, _positive(center - start), spread, _positive(end - center), duration / FRAME_RATE],
+        dim=-1,
+    )
+    return (seconds + TIME_FLOOR_S).log()
+
+
+def _center_and_spread(
+    amount: Float[Tensor, "batch frame"], time: Float[Tensor, "frame"]
+) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch"]]:
+    share = amount / (amount.sum(1, keepdim=True) + LOUDNESS_FLOOR)
+    center = (share * time).sum(1)
+    return center, _root((share * (time - center[:, None]).square()).sum(1))
+
+
+def _flux(loudness: Float[Tensor, "batch frame"]) -> Float[Tensor, "batch 1"]:
+    """Sum of the rises of loudness over the mean of loudness where there is any, logarithm."""
+    rise = loudness.diff(dim=1).clamp_min(0.0).sum(1)
+    mean = loudness.square().sum(1) / (loudness.sum(1) + LOUDNESS_FLOOR) + LOUDNESS_FLOOR
+    return (rise / mean + 1.0).log()[:, None]
+
+
+def _modulation(
+    modulation: Float[Tensor, "batch frame region rate"], loudness: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch statistic"]:
+    """Modulation by group of regions and rate, as a share of loudness; square root."""
+    group = modulation.unflatten(2, (_N_REGION_GROUPS, -1)).sum(3).sum(1).flatten(1)
+    return _root(group / (loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR))
+
+
+def _root(value: Float[Tensor, "*any"], epsilon: float = 1e-6) -> Float[Tensor, "*any"]:
+    """Square root with a finite slope at 0 and the value 0 there."""
+    return value / (value + epsilon).sqrt()
+
+
+def _positive(value: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """A smooth stand-in for max(value, 0), within 5 ms of it."""
+    return 0.5 * (value + (value.square() + TIME_FLOOR_S**2).sqrt())

@@ -1,0 +1,61 @@
+"""What holds for every test: no network, no slow test unasked, no random state left behind.
+
+Nothing here may import `pamt_metric` while this file loads: the hook that checks the array shapes
+in its signatures is installed only afterwards.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import hypothesis
+import pytest
+import torch
+
+# Read by child processes too; their import of the Hub client sees it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+# The examples are drawn anew from the test's own name each time, so a run can be repeated. No
+# deadline: the time that one example takes says more about the machine's load than about the code.
+hypothesis.settings.register_profile("pamt", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("pamt")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("PAMT_TEST_SLOW") == "1":
+        return
+    skip = pytest.mark.skip(reason="slow; PAMT_TEST_SLOW=1 runs it")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail at once where a test would reach for another machine; local pipes stay open."""
+
+    def refuse(host: object, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AssertionError(f"a test may not use the network, and this one asked for {host!r}")
+
+    connect = socket.socket.connect
+
+    def connect_locally(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            refuse(address)
+        connect(self, address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", connect_locally)
+
+
+@pytest.fixture(autouse=True)
+def seeded_torch() -> Iterator[None]:
+    """Start each test from one global seed, so that fresh modules get the same weights each time.
+
+    Tests draw their signals from generators of their own; only `nn.Module` initialisation is left
+    to the global one.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield

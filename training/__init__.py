@@ -1,0 +1,1 @@
+"""The recipe that makes pamt-mini: one script a stage, run as `python -m training.<stage>`."""

@@ -1,0 +1,149 @@
+"""Typed configurations of the training stages, read from YAML.
+
+One dataclass a stage, with parts nested in it. Every field has a value in the YAML file or a
+default here; a key that no field has is an error, so a misspelt option cannot be ignored.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+
+from pamt_metric.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """What the cached corpus holds. Durations are of the finished audio, before any repetition."""
+
+    seed: int = 0
+    excerpt_s: tuple[float, float] = (30.0, 40.0)
+    """Length of a rendered excerpt or of a string of recordings, drawn uniformly."""
+    pop909_h: float = 4.0
+    nottingham_h: float = 2.0
+    chorales_h: float = 1.5
+    recordings_h: float = 1.5
+    """Recordings are strung together in random orders, so this may exceed what there is."""
+    drum_probability: float = 0.3
+    low_pass_probability: float = 0.15
+    """Share of clips that are band-limited before caching, so that the targets are so too."""
+    low_pass_hz: tuple[float, float] = (2500.0, 10000.0)
+    soundfonts: tuple[str, ...] = (
+        "FluidR3_GM.sf2",
+        "TimGM6mb.sf2",
+        "MuseScore_General_Lite.sf3",
+    )
+    held_aside_share: float = 0.02
+    """Share of pieces and recordings that serve only for validation."""
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The acoustic teacher's quantiser. The constant-Q layout is fixed in `training.teachers`."""
+
+    seed: int = 0
+    n_codebooks: int = 2
+    n_centroids: int = 256
+    n_fit_frames: int = 200_000
+    n_iterations: int = 25
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Free dimensions of the small encoder; the rest is MERT-v1-95M's layout."""
+
+    conv_width: int = 64
+    hidden_size: int = 192
+    n_layers: int = 6
+    n_heads: int = 6
+    intermediate_size: int = 768
+    do_stable_layer_norm: bool = False
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Masked prediction, as in MERT (Li et al. 2024) on HuBERT (Hsu et al. 2021)."""
+
+    mask_probability: float = 0.8
+    """Expected number of masked frames if spans never overlapped, as a share of all frames."""
+    mask_length: int = 10
+    """Frames a span. MERT has 5; in music neighbours tell more, so the gap is wider here."""
+    temperature: float = 0.1
+    code_width: int = 64
+    """Width of the space in which predictions meet code embeddings: MERT's `final_dim`."""
+    cqt_weight: float = 1.0
+    mixture_probability: float = 0.5
+    mixture_level_db: tuple[float, float] = (-20.0, -3.0)
+    mixture_s: tuple[float, float] = (0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Stage 1: masked pretraining of the small encoder."""
+
+    seed: int = 0
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    batch_size: int = 8
+    window_s: float = 3.0
+    recordings_share: float = 0.25
+    """Share of training windows that come from recordings rather than rendered music."""
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    n_steps: int = 5000
+    n_warmup_steps: int = 300
+    n_cooldown_steps: int = 1000
+    log_every: int = 10
+    validate_every: int = 250
+    checkpoint_every_s: float = 180.0
+    compile: bool = True
+
+
+def load_config(path: Path | str, kind: type[Config]) -> Config:
+    """Read a YAML file into a configuration dataclass.
+
+    Raises:
+        ConfigError: the file is no mapping, or has a key or a type that the dataclass has not.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    return _build(kind, values or {}, str(path))
+
+
+def _build(kind: type[Config], values: Any, where: str) -> Config:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: expected a mapping for {kind.__name__}, got {values!r}")
+    hints = get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = set(values) - known
+    if unknown:
+        raise ConfigError(
+            f"{where}: unknown keys {sorted(unknown)} for {kind.__name__}; known are {sorted(known)}"
+        )
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)  # type: ignore[arg-type]
+    if getattr(hint, "__origin__", None) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list, got {value!r}")
+        return tuple(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is int and value is True)):
+        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,1 @@
+"""Readers and renderers that turn the data folder into cached training material."""
