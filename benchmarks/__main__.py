@@ -1,6 +1,7 @@
 """`python -m benchmarks`: what data is there, agreement with listeners, orderings."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,8 @@ RESULTS = Path(__file__).with_name("results")
 DEFAULT_METRICS = ["pamt", "mr-stft", "log-mel-l1"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console()
+# Where there is no terminal to fit into, wide enough for every column on one line.
+console = Console(width=None if sys.stdout.isatty() else 140)
 
 Data = Annotated[
     Path | None,
@@ -30,12 +32,14 @@ Data = Annotated[
 ]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", "--metrics", help="Name, or name@argument; again for more, or commas."),
+    typer.Option(
+        "--metric", "--metrics", help="Name, or name@argument; again for more, or commas."
+    ),
 ]
 
 
 @app.command()
-def data(data: Data = None) -> None:
+def data(*, data: Data = None) -> None:
     """List what data is there and what is missing, with the commands that fetch it."""
     root = find_root(data)
     table = Table("dataset", "question", "split", "studies", "pairs", title=str(root))
@@ -58,10 +62,13 @@ def data(data: Data = None) -> None:
 
 @app.command()
 def agreement(
+    *,
     data: Data = None,
     split: Annotated[str, typer.Option(help="held-out or train.")] = "held-out",
     metric: Metrics = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="Only this one; again for more.")] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only this one; again for more.")
+    ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Your own listening test instead (benchmarks/README.md).")
     ] = None,
@@ -82,7 +89,7 @@ def agreement(
             progress.update(task, description=contestant.name)
             results.append(
                 agreement_run.values(
-                    table, contestant, cache=values, on_item=lambda: progress.advance(task)
+                    table, contestant, cache=values, on_item=partial(progress.advance, task)
                 )
             )
     result = pd.concat(results, ignore_index=True)
@@ -95,6 +102,7 @@ def agreement(
 
 @app.command()
 def orderings(
+    *,
     data: Data = None,
     metric: Metrics = None,
     results: Annotated[Path, typer.Option(help="Where the orderings go.")] = RESULTS
@@ -111,7 +119,8 @@ def orderings(
         with _progress() as progress:
             total = orderings_run.n_values(len(excerpts))
             task = progress.add_task(contestant.name, total=total)
-            result = orderings_run.run(contestant, excerpts, on_value=lambda: progress.advance(task))
+            step = partial(progress.advance, task)
+            result = orderings_run.run(contestant, excerpts, on_value=step)
         orderings_run.write(result, results)
         passed &= _print_orderings(contestant.name, result)
     for line in found.missing:
@@ -171,11 +180,13 @@ def _datasets(summary: pd.DataFrame) -> Table:
 
 
 def _studies(summary: pd.DataFrame) -> Table:
-    table = Table("dataset", "question", "study", "metric", "pairs", "Spearman", "Pearson", "Kendall")
+    table = Table(
+        "dataset", "question", "study", "metric", "pairs", "Spearman", "Pearson", "Kendall"
+    )
     for row in summary.itertuples():
         coefficients = (_figure(x) for x in (row.spearman, row.pearson, row.kendall))
         table.add_row(
-            row.dataset, row.question, row.study, row.metric, str(row.n_items), *coefficients
+            row.dataset, row.question, row.study[:32], row.metric, str(row.n_items), *coefficients
         )
     return table
 

@@ -1,4 +1,4 @@
-"""How far a metric agrees with listeners: correlation within each study, then the mean over studies.
+"""How far a metric agrees with listeners: correlation within each study, then their mean.
 
 Scales differ between studies, so values are never compared across them. The interval is a bootstrap
 over the rated pairs of each study. Pairs that share a sound are not independent, so for the studies
@@ -84,7 +84,7 @@ def _measure_files(
 
 
 def by_study(items: pd.DataFrame) -> pd.DataFrame:
-    """Spearman, Pearson and Kendall within each study, and on how many pairs; NaN where undefined."""
+    """Spearman, Pearson and Kendall within each study, and on how many pairs; else NaN."""
     rows = [
         dict(zip(STUDY_KEYS, key, strict=True)) | _correlations(study)
         for key, study in items.groupby(STUDY_KEYS, sort=False)

@@ -1,7 +1,7 @@
 """Values that were computed before, kept outside the repository in one SQLite file.
 
-The key is the content of both files, the metric's name and its version, so neither a moved folder nor
-a changed metric can serve a wrong value, and a run that is broken off goes on where it stopped.
+The key is the content of both files, the metric's name and its version, so neither a moved folder
+nor a changed metric can serve a wrong value, and a run that is broken off goes on where it stopped.
 """
 
 import hashlib

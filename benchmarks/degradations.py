@@ -1,9 +1,9 @@
 """What happens to recordings in the world, as pure functions with a knob each.
 
-All take a float32 waveform `(channel, time)` in [-1, 1] and its sample rate in Hz, and return float32
-of the same shape, aligned in time with the original (except `delay`, and `tempo`, whose length
-changes). Those with chance in them take a `numpy.random.Generator`. Codecs run ffmpeg; pitch and tempo
-an ffmpeg that was built with Rubber Band, as Debian's is.
+All take a float32 waveform `(channel, time)` in [-1, 1] and its sample rate in Hz, and return
+float32 of the same shape, aligned in time with the original (except `delay`, and `tempo`, whose
+length changes). Those with chance in them take a `numpy.random.Generator`. Codecs run ffmpeg;
+pitch and tempo an ffmpeg that was built with Rubber Band, as Debian's is.
 """
 
 import shutil

@@ -1,9 +1,9 @@
 """The one interface of everything that is benchmarked, and the register of names.
 
-A metric is a callable with a `name` and a `version`: it takes two sounds `(channel, time)` and their
-common sample rate and returns a float, larger = more different. Where it has no answer it raises
-`Undefined` with the reason. `make("pamt")` builds a registered one; `make("pamt@FOLDER")` hands
-what follows the `@` to its maker, here the checkpoint to load.
+A metric is a callable with a `name` and a `version`: it takes two sounds `(channel, time)` and
+their common sample rate and returns a float, larger = more different. Where it has no answer it
+raises `UndefinedError` with the reason. `make("pamt")` builds a registered one;
+`make("pamt@FOLDER")` hands what follows the `@` to its maker, here the checkpoint to load.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from pamt_metric.errors import ConfigError
 HASH_LENGTH = 16
 
 
-class Undefined(Exception):
+class UndefinedError(Exception):
     """The metric has no answer for this pair; the message is the reason."""
 
 
@@ -80,9 +80,9 @@ def measure(metric: Metric, a: np.ndarray, b: np.ndarray, sample_rate: int) -> M
     """One value; whatever goes wrong inside the metric costs this pair only, and is named."""
     try:
         value = float(metric(a, b, sample_rate))
-    except Undefined as error:
+    except UndefinedError as error:
         return Measurement(math.nan, str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (a foreign metric may raise anything)
         return Measurement(math.nan, f"{type(error).__name__}: {error}".splitlines()[0])
     return Measurement(value, "" if math.isfinite(value) else f"the metric returned {value}")
 

@@ -2,8 +2,8 @@
 
 For each recording, an excerpt of at most 10 s from its middle, at its own rate and channels:
 
-- each ladder grows strictly: white noise at 60, 40, 20, 0 dB SNR; low-pass at 12, 7, 3.5 kHz; MP3 at
-  128, 64, 32 kbit/s. Adjacent rungs make 3 + 2 + 2 orderings.
+- each ladder grows strictly: white noise at 60, 40, 20, 0 dB SNR; low-pass at 12, 7, 3.5 kHz;
+  MP3 at 128, 64, 32 kbit/s. Adjacent rungs make 3 + 2 + 2 orderings.
 - another recording is farther than each of these copies, but for the one with noise at 0 dB: 9
   orderings against the nearest of the other recordings, and 9 for each of the others.
 - noise at 60 dB SNR is nearer than clipping at a quarter of the peak: 1 ordering.
@@ -103,7 +103,9 @@ def run(
     for recording in recordings:
         copies = {}
         for name, degrade in COPIES.items():
-            copies[name] = _value(metric, recording, degrade(recording.waveform, recording.sample_rate))
+            copies[name] = _value(
+                metric, recording, degrade(recording.waveform, recording.sample_rate)
+            )
             on_value()
         others = {}
         for other in recordings:
@@ -163,7 +165,7 @@ def summarise(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def share_held(results: pd.DataFrame, *, others: str = NEAREST_OTHER) -> tuple[int, int]:
-    """Orderings that held, and all that count, with one of the two ways to take other recordings."""
+    """Orderings that held, and all that count, with one of the two ways to take the others."""
     left_out = EACH_OTHER if others == NEAREST_OTHER else NEAREST_OTHER
     counted = results[results["kind"] != left_out]["held"]
     return int(counted.sum()), len(counted)

@@ -78,6 +78,9 @@ class ObjectiveConfig:
     code_width: int = 64
     """Width of the space in which predictions meet code embeddings: MERT's `final_dim`."""
     cqt_weight: float = 1.0
+    visible_weight: float = 0.5
+    """Weight of the same losses on frames that are not masked. 0 in MERT; here it teaches the
+    front end directly, which a short run on a CPU needs."""
     mixture_probability: float = 0.5
     mixture_level_db: tuple[float, float] = (-20.0, -3.0)
     mixture_s: tuple[float, float] = (0.5, 1.5)
@@ -109,6 +112,68 @@ class PretrainConfig:
     compile: bool = True
 
 
+@dataclass(frozen=True)
+class HeadConfig:
+    """Arguments of `pamt_metric.head.SequenceHead` that a release may choose."""
+
+    width: int = 128
+    n_blocks: int = 2
+    n_heads: int = 4
+    dim: int = 64
+    statistics_dim: int = 32
+    groups: tuple[str, ...] = ("loudness", "threshold", "modulation", "interaural")
+
+
+@dataclass(frozen=True)
+class LadderConfig:
+    """Clips and their degraded copies, of which the order of audibility is known."""
+
+    seed: int = 0
+    n_clips: int = 160
+    clip_s: float = 4.0
+    recordings_share: float = 0.4
+    families_per_clip: int = 3
+    """Families of degradation drawn for each clip, beside noise at the masked threshold."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weight of each objective; 0 switches it off."""
+
+    rating: float = 1.0
+    order: float = 0.5
+    content_margin: float = 0.5
+    jnd: float = 0.25
+    contrast: float = 0.2
+    temperature: float = 0.1
+    """Of the contrastive loss."""
+    order_margin: float = 0.1
+    """Least difference of log distance between neighbouring rungs of a ladder."""
+    content_log_margin: float = 0.2
+    """Least difference of log distance between another song and any copy of this one."""
+    jnd_log_margin: float = 0.1
+
+
+@dataclass(frozen=True)
+class JointConfig:
+    """Stages 2 and 3 together: sequential contrast and perceptual alignment of the head."""
+
+    seed: int = 0
+    head: HeadConfig = field(default_factory=HeadConfig)
+    ladders: LadderConfig = field(default_factory=LadderConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    n_steps: int = 600
+    n_warmup_steps: int = 30
+    ladder_clips_per_step: int = 4
+    contrast_frames: int = 256
+    learning_rate: float = 5e-4
+    pair_learning_rate: float = 2e-2
+    """For the dozen numbers that mix the evidence, which are logarithms and live near 0."""
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    checkpoint_every_s: float = 120.0
+
+
 def load_config(path: Path | str, kind: type[Config]) -> Config:
     """Read a YAML file into a configuration dataclass.
 
@@ -130,9 +195,11 @@ def _build(kind: type[Config], values: Any, where: str) -> Config:
     unknown = set(values) - known
     if unknown:
         raise ConfigError(
-            f"{where}: unknown keys {sorted(unknown)} for {kind.__name__}; known are {sorted(known)}"
+            f"{where}: unknown keys {sorted(unknown)} for {kind.__name__}; it has {sorted(known)}"
         )
-    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in values.items()})
+    return kind(
+        **{name: _value(hints[name], value, f"{where}: {name}") for name, value in values.items()}
+    )
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

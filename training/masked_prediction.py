@@ -16,6 +16,7 @@ No random gain is applied: each window is normalised to unit variance, which wou
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +24,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import HubertConfig, HubertModel
 
+from pamt_metric.encoders import windows
+from pamt_metric.encoders.mert import NORMALIZE_EPSILON
 from training.config import EncoderConfig, ObjectiveConfig, PretrainConfig
 from training.data.corpus import FRAME_RATE, Clip, Corpus
 from training.teachers import CQT_N_BINS, SAMPLE_RATE, Targets
-
-NORMALISATION_EPSILON = 1e-7
-"""Added to the variance, as in transformers' Wav2Vec2FeatureExtractor with `do_normalize`."""
-
-RECEPTIVE_FIELD = 400
-HOP_LENGTH = 320
-"""Samples of the encoder's front end at 24 kHz."""
 
 _TRAINING_STREAM, _VALIDATION_STREAM = 1, 2
 
@@ -40,34 +36,35 @@ _TRAINING_STREAM, _VALIDATION_STREAM = 1, 2
 def hubert_config(config: EncoderConfig) -> HubertConfig:
     """The layout of MERT-v1-95M at free dimensions.
 
-    It departs in two fields of the front end: layer norm instead of a group norm over time, which
-    lets padding leak into every frame, and a bias in the convolutions, since layer norm needs it.
+    It departs in the front end, which follows HuBERT's larger variants: layer norm and a bias. The
+    group norm of MERT runs over time, so padding or a loud passage reaches every frame.
     """
-    return HubertConfig(
-        conv_dim=[config.conv_width] * 7,
-        conv_kernel=[10, 3, 3, 3, 3, 2, 2],
-        conv_stride=[5, 2, 2, 2, 2, 2, 2],
-        conv_bias=True,
-        feat_extract_norm="layer",
-        feat_proj_layer_norm=True,
-        hidden_size=config.hidden_size,
-        num_hidden_layers=config.n_layers,
-        num_attention_heads=config.n_heads,
-        intermediate_size=config.intermediate_size,
-        num_conv_pos_embeddings=128,
-        num_conv_pos_embedding_groups=16,
-        do_stable_layer_norm=config.do_stable_layer_norm,
-        hidden_dropout=config.dropout,
-        attention_dropout=config.dropout,
-        feat_proj_dropout=config.dropout,
-        activation_dropout=0.0,
-        layerdrop=0.0,
+    values: dict[str, Any] = {
+        "conv_dim": [config.conv_width] * 7,
+        "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+        "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+        "conv_bias": True,
+        "feat_extract_norm": "layer",
+        "feat_proj_layer_norm": True,
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "intermediate_size": config.intermediate_size,
+        "num_conv_pos_embeddings": 128,
+        "num_conv_pos_embedding_groups": 16,
+        "do_stable_layer_norm": config.do_stable_layer_norm,
+        "hidden_dropout": config.dropout,
+        "attention_dropout": config.dropout,
+        "feat_proj_dropout": config.dropout,
+        "activation_dropout": 0.0,
+        "layerdrop": 0.0,
         # The mask embedding is part of the layout (a positive probability creates it), but only
         # pretraining applies it, so that a user's train() does not mask anything.
-        mask_time_prob=0.05,
-        apply_spec_augment=False,
-        sample_rate=SAMPLE_RATE,
-    )
+        "mask_time_prob": 0.05,
+        "apply_spec_augment": False,
+        "sample_rate": SAMPLE_RATE,
+    }
+    return HubertConfig(**values)
 
 
 @dataclass(frozen=True)
@@ -108,23 +105,31 @@ class MaskedPrediction(nn.Module):
         return self.encoder.encoder(hidden).last_hidden_state
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses and accuracies over the masked frames; `loss` is what is minimised."""
-        hidden = self.encode(batch.waveform, batch.mask)[batch.mask]
-        codes = batch.codes[batch.mask]
+        """Losses and accuracies; `loss` is what is minimised, names say which frames count."""
+        hidden = self.encode(batch.waveform, batch.mask)
+        results = self._results(hidden, batch, batch.mask, prefix="")
+        visible = self._results(hidden, batch, ~batch.mask, prefix="visible_")
+        loss = results["loss"] + self.objective.visible_weight * visible["visible_loss"]
+        return results | visible | {"masked_loss": results["loss"], "loss": loss}
+
+    def _results(
+        self, hidden: Tensor, batch: Batch, chosen: Tensor, *, prefix: str
+    ) -> dict[str, Tensor]:
+        frames, codes = hidden[chosen], batch.codes[chosen]
         results: dict[str, Tensor] = {}
         loss = hidden.new_zeros(())
         for book, project in enumerate(self.code_projections):
-            prediction = functional.normalize(project(hidden), dim=-1)
+            prediction = functional.normalize(project(frames), dim=-1)
             embeddings = functional.normalize(self.code_embeddings[book], dim=-1)
             logits = prediction @ embeddings.T / self.objective.temperature
-            results[f"code_{book}_loss"] = functional.cross_entropy(logits, codes[:, book])
+            code_loss = functional.cross_entropy(logits, codes[:, book])
             hits = logits.detach().argmax(-1) == codes[:, book]
-            results[f"code_{book}_accuracy"] = hits.float().mean()
-            loss = loss + results[f"code_{book}_loss"] / len(self.code_projections)
-        results["cqt_loss"] = functional.mse_loss(
-            self.cqt_projection(hidden), batch.cqt[batch.mask]
-        )
-        results["loss"] = loss + self.objective.cqt_weight * results["cqt_loss"]
+            results[f"{prefix}code_{book}_loss"] = code_loss
+            results[f"{prefix}code_{book}_accuracy"] = hits.float().mean()
+            loss = loss + code_loss / len(self.code_projections)
+        cqt_loss = functional.mse_loss(self.cqt_projection(frames), batch.cqt[chosen])
+        results[f"{prefix}cqt_loss"] = cqt_loss
+        results[f"{prefix}loss"] = loss + self.objective.cqt_weight * cqt_loss
         return results
 
 
@@ -166,9 +171,9 @@ def mix_in_batch(
 
 
 def normalise(waveform: np.ndarray) -> np.ndarray:
-    """Zero mean and unit variance over time, as the feature extractor does."""
+    """Zero mean and unit variance over time, as the encoder does to what it is given."""
     centred = waveform - waveform.mean(-1, keepdims=True)
-    return centred / np.sqrt(centred.var(-1, keepdims=True) + NORMALISATION_EPSILON)
+    return centred / np.sqrt(centred.var(-1, keepdims=True) + NORMALIZE_EPSILON)
 
 
 class WindowSampler:
@@ -177,7 +182,7 @@ class WindowSampler:
     def __init__(self, corpus: Corpus, targets: Targets, config: PretrainConfig) -> None:
         self._corpus, self._targets, self._config = corpus, targets, config
         self._n_hops = round(config.window_s * FRAME_RATE)
-        self._n_frames = (self._n_hops * HOP_LENGTH - RECEPTIVE_FIELD) // HOP_LENGTH + 1
+        self._n_frames = windows.n_frames(self._n_hops * windows.HOP_LENGTH)
         sides = [corpus.select(held_aside=False, recordings=flag) for flag in (False, True)]
         shares = (1 - config.recordings_share, config.recordings_share)
         self._clips = [clip for side in sides for clip in side]

@@ -161,9 +161,7 @@ class Pretraining:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
-        planned = Schedule(
-            self.config.n_warmup_steps, state["n_cooldown"], state["cooldown_start"]
-        )
+        planned = Schedule(self.config.n_warmup_steps, state["n_cooldown"], state["cooldown_start"])
         if n_cooldown is not None:
             planned = replace(planned, n_cooldown=n_cooldown)
         if n_steps is not None:
@@ -267,7 +265,7 @@ def _short(values: dict[str, float]) -> str:
 
 def main() -> None:
     """Command line of the stage."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Masked pretraining of the small encoder.")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=os.environ.get("PAMT_DATA"))
     parser.add_argument("--work", type=Path, required=True)

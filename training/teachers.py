@@ -27,13 +27,13 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
+from pamt_metric.encoders.windows import HOP_LENGTH, MIN_SAMPLES
 from training.config import TeacherConfig
 from training.data.corpus import Corpus
 
 SAMPLE_RATE = 24000
-HOP_LENGTH = 320
-FIRST_CENTER = 200
-"""Samples to the middle of the encoder's first frame: its receptive field is 400 samples."""
+FIRST_CENTER = MIN_SAMPLES // 2
+"""Sample in the middle of the encoder's first frame, which is its receptive field."""
 
 N_MELS = 80
 MEL_N_FFT = 1024
@@ -69,6 +69,9 @@ def _decibels(power: Tensor, reference: float) -> Tensor:
 class LogMel(nn.Module):
     """Log-mel spectrum in dB re a full-band sinusoid of unit RMS, floored softly at -60 dB."""
 
+    mel: Tensor
+    window: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         mel = torchaudio.functional.melscale_fbanks(
@@ -97,6 +100,8 @@ class ConstantQ(nn.Module):
 
     which is nearly zero away from f_k: FFT bins well above the highest kernel are left out.
     """
+
+    kernel: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,6 +132,8 @@ class ConstantQ(nn.Module):
 
 class ResidualKMeans(nn.Module):
     """A quantiser of several stages, each k-means on what the stages before left over."""
+
+    centroids: Tensor
 
     def __init__(self, n_codebooks: int, n_centroids: int, width: int) -> None:
         super().__init__()

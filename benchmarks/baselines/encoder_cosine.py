@@ -1,7 +1,7 @@
 """Cosine distance of a frozen encoder's hidden states, averaged over time: what no training gives.
 
-Departs from the baselines' common conditions in one point: each sound is encoded on its own, without
-padding, since padding would enter the encoder's attention and the mean over time.
+Departs from the baselines' common conditions in one point: each sound is encoded on its own and
+without padding, since padding would enter the encoder's attention and the mean over time.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks import waveforms
-from benchmarks.metrics import HASH_LENGTH, Undefined, register, source_version
+from benchmarks.metrics import HASH_LENGTH, UndefinedError, register, source_version
 from benchmarks.waveforms import TARGET_RMS, resample
 from pamt_metric.errors import ConfigError
 
@@ -43,7 +43,7 @@ class EncoderCosine:
         """Mean over layers of 1 - cos(pooled(a), pooled(b)).
 
         Raises:
-            Undefined: A sound is too short for one frame, or silent.
+            UndefinedError: A sound is too short for one frame, or silent.
         """
         pooled = [self._pool(x, sample_rate) for x in (a, b)]
         return float((1.0 - torch.cosine_similarity(*pooled, dim=-1)).mean())
@@ -52,10 +52,12 @@ class EncoderCosine:
     def _pool(self, waveform: np.ndarray, sample_rate: int) -> torch.Tensor:
         mono = resample(waveform.mean(axis=0, keepdims=True), sample_rate, ENCODER_RATE)
         if mono.shape[-1] < MIN_SAMPLES:
-            raise Undefined(f"{mono.shape[-1]} samples at 24 kHz are too short for the encoder")
+            raise UndefinedError(
+                f"{mono.shape[-1]} samples at 24 kHz are too short for the encoder"
+            )
         rms = float(np.sqrt(np.mean(mono.astype(np.float64) ** 2)))
         if rms == 0.0:
-            raise Undefined("silence has no direction")
+            raise UndefinedError("silence has no direction")
         states = self._encoder(torch.from_numpy((mono * (TARGET_RMS / rms)).astype(np.float32)))
         return states[0].mean(dim=-2)
 

@@ -50,6 +50,6 @@ class LogMelL1:
 
 
 @register(LogMelL1.name)
-def make_log_mel_l1(argument: str | None) -> LogMelL1:
+def make_log_mel_l1(_argument: str | None) -> LogMelL1:
     """Takes no argument."""
     return LogMelL1()

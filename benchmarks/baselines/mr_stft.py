@@ -2,7 +2,7 @@
 
 Defaults: FFT sizes 1024, 2048 and 512, hops 120, 240 and 50, Hann windows of 600, 1200 and 240;
 spectral convergence plus log magnitude, both with weight 1, at the pair's own rate. Spectral
-convergence is relative to its second argument; the adapter averages both orders and so is symmetric.
+convergence is relative to its second argument: the adapter averages both orders, so is symmetric.
 
 Source: C. Steinmetz & J. Reiss, auraloss: audio-focused loss functions in PyTorch, DMRN+15 (2020);
 R. Yamamoto et al., Parallel WaveGAN, ICASSP 2020, eq. 3-6.
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks import waveforms
-from benchmarks.metrics import Undefined, register, source_version
+from benchmarks.metrics import UndefinedError, register, source_version
 from benchmarks.waveforms import baseline_conditions
 
 LARGEST_FFT = 2048
@@ -24,7 +24,7 @@ MIN_SAMPLES = LARGEST_FFT // 2 + 1
 
 
 class MultiResolutionStft:
-    """auraloss.freq.MultiResolutionSTFTLoss with its default settings, averaged over both orders."""
+    """auraloss.freq.MultiResolutionSTFTLoss with its defaults, averaged over both orders."""
 
     name = "mr-stft"
 
@@ -41,16 +41,16 @@ class MultiResolutionStft:
         """The loss of b against a and of a against b, averaged.
 
         Raises:
-            Undefined: The sounds are shorter than half the largest window.
+            UndefinedError: The sounds are shorter than half the largest window.
         """
         a, b = baseline_conditions(a, b)
         if len(a) < MIN_SAMPLES:
-            raise Undefined(f"{len(a)} samples are too short: it needs {MIN_SAMPLES}")
+            raise UndefinedError(f"{len(a)} samples are too short: it needs {MIN_SAMPLES}")
         pair = [torch.from_numpy(x)[None, None] for x in (a, b)]
         return float(self._loss(*pair) + self._loss(*reversed(pair))) / 2.0
 
 
 @register(MultiResolutionStft.name)
-def make_mr_stft(argument: str | None) -> MultiResolutionStft:
+def make_mr_stft(_argument: str | None) -> MultiResolutionStft:
     """Takes no argument."""
     return MultiResolutionStft()

@@ -48,9 +48,7 @@ class Recordings:
 
 def read(root: Path) -> Recordings:
     """Finds the recordings below a data root."""
-    found = {
-        name: _find(root, source, name) for source, names in NAMES.items() for name in names
-    }
+    found = {name: _find(root, source, name) for source, names in NAMES.items() for name in names}
     missing = [f"recording {name} is absent" for name, path in found.items() if path is None]
     return Recordings({name: path for name, path in found.items() if path}, missing)
 

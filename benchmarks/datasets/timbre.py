@@ -88,7 +88,9 @@ def _ratings(root: Path, study: str) -> tuple[np.ndarray, int | None]:
 def _lakatos_percussive(path: Path) -> tuple[np.ndarray, int]:
     """The study's matrix from the listeners' own records: the packaged one is mis-parsed."""
     if not path.is_file():
-        raise FileNotFoundError(f"its raw ratings {LAKATOS_RAW.folder}/{LAKATOS_RAW_FILE} are absent")
+        raise FileNotFoundError(
+            f"its raw ratings {LAKATOS_RAW.folder}/{LAKATOS_RAW_FILE} are absent"
+        )
     values = np.array(path.read_text().split(), dtype=np.float64)
     if values.size % LAKATOS_RECORD:
         raise InputError(f"{path} has {values.size} values, not a multiple of {LAKATOS_RECORD}")

@@ -142,7 +142,7 @@ class Metric(nn.Module):
         _check_choice("level", level, ("match", "absolute"))
         with _grad_only_for(x):
             clips = self._load(x, sample_rate, lengths)
-            waveform, _ = self._level(clips.waveform, clips.lengths, level)
+            waveform, _ = self.to_listening_level(clips.waveform, clips.lengths, level)
             embedding = self.encode(waveform, clips.lengths).embedding
         parts = [embedding.pooled, embedding.sequence]
         pooled, frames = parts if clips.is_batch else [part[0] for part in parts]
@@ -170,19 +170,7 @@ class Metric(nn.Module):
         halved = torch.div(lengths + 1, 2, rounding_mode="floor")
         return self.encoder(mono, halved, layers=self.head.encoder_layers)
 
-    def _load(self, source: AudioSource, sample_rate: int | None, lengths: Lengths) -> AudioBatch:
-        clips = audio.load(
-            source, sample_rate=sample_rate, target_rate=SAMPLE_RATE, lengths=lengths
-        )
-        parameter = next(self.head.parameters())
-        return AudioBatch(
-            waveform=clips.waveform.to(parameter),
-            lengths=clips.lengths.to(parameter.device),
-            sample_rate=clips.sample_rate,
-            is_batch=clips.is_batch,
-        )
-
-    def _level(
+    def to_listening_level(
         self,
         waveform: Float[Tensor, "batch channel time"],
         lengths: Int64[Tensor, "batch"],
@@ -197,6 +185,18 @@ class Metric(nn.Module):
         # What is too quiet to have a loudness stays as it is: silence must not become noise.
         gain_db = torch.where(audible, LISTENING_LEVEL_LUFS - loudness, 0.0)
         return waveform * (10.0 ** (gain_db / 20.0))[:, None, None], gain_db
+
+    def _load(self, source: AudioSource, sample_rate: int | None, lengths: Lengths) -> AudioBatch:
+        clips = audio.load(
+            source, sample_rate=sample_rate, target_rate=SAMPLE_RATE, lengths=lengths
+        )
+        parameter = next(self.head.parameters())
+        return AudioBatch(
+            waveform=clips.waveform.to(parameter),
+            lengths=clips.lengths.to(parameter.device),
+            sample_rate=clips.sample_rate,
+            is_batch=clips.is_batch,
+        )
 
     def _prepare_pair(
         self,
@@ -215,8 +215,8 @@ class Metric(nn.Module):
         )
         is_batch = clips_a.is_batch or clips_b.is_batch
         clips_a, clips_b = _broadcast(clips_a, clips_b)
-        wave_a, gain_a = self._level(clips_a.waveform, clips_a.lengths, level)
-        wave_b, gain_b = self._level(clips_b.waveform, clips_b.lengths, level)
+        wave_a, gain_a = self.to_listening_level(clips_a.waveform, clips_a.lengths, level)
+        wave_b, gain_b = self.to_listening_level(clips_b.waveform, clips_b.lengths, level)
         lag = torch.zeros_like(clips_a.lengths)
         if align == "auto":
             lag = find_lag(wave_a.mean(1), wave_b.mean(1))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import HubertModel
 
+from pamt_metric.encoders.windows import HOP_LENGTH
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
 from training import masked_prediction, teachers
 from training.config import (
@@ -42,6 +43,12 @@ def sinusoid(frequency_hz: float, *, seconds: float = 2.0) -> Tensor:
     """A sinusoid of unit RMS at the teachers' rate."""
     time = torch.arange(round(seconds * teachers.SAMPLE_RATE)) / teachers.SAMPLE_RATE
     return math.sqrt(2) * torch.sin(2 * math.pi * frequency_hz * time)
+
+
+@pytest.fixture(scope="module")
+def constant_q() -> teachers.ConstantQ:
+    """Built once: its kernels take a second."""
+    return teachers.ConstantQ()
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +88,11 @@ def sampler(corpus: Corpus) -> masked_prediction.WindowSampler:
 
 
 @pytest.mark.parametrize("bin_number", [12, 45, 83])
-def test_constant_q_of_a_sinusoid_peaks_in_its_bin(bin_number: int) -> None:
+def test_constant_q_of_a_sinusoid_peaks_in_its_bin(
+    constant_q: teachers.ConstantQ, bin_number: int
+) -> None:
     frequency = teachers.CQT_LOWEST_HZ * 2 ** (bin_number / 12)
-    cqt = teachers.ConstantQ()(sinusoid(frequency))
+    cqt = constant_q(sinusoid(frequency))
     middle = cqt[len(cqt) // 2]
     assert middle.argmax().item() == bin_number
     # The kernel has unit gain at its centre; the floor adds 4e-6 dB.
@@ -92,18 +101,18 @@ def test_constant_q_of_a_sinusoid_peaks_in_its_bin(bin_number: int) -> None:
     assert middle[bin_number - 12].item() < -31
 
 
-def test_teacher_frames_are_centred_on_the_encoders() -> None:
+def test_teacher_frames_are_centred_on_the_encoders(constant_q: teachers.ConstantQ) -> None:
     frame = 60
     click = torch.zeros(teachers.SAMPLE_RATE)
-    click[teachers.FIRST_CENTER + teachers.HOP_LENGTH * frame] = 1000.0
+    click[teachers.FIRST_CENTER + HOP_LENGTH * frame] = 1000.0
     assert teachers.LogMel()(click).sum(-1).argmax().item() == frame
-    assert teachers.ConstantQ()(click)[:, -1].argmax().item() == frame
+    assert constant_q(click)[:, -1].argmax().item() == frame
 
 
-def test_teachers_give_a_frame_per_hop() -> None:
+def test_teachers_give_a_frame_per_hop(constant_q: teachers.ConstantQ) -> None:
     waveform = sinusoid(440.0, seconds=1.0)
     assert teachers.LogMel()(waveform).shape == (75, teachers.N_MELS)
-    assert teachers.ConstantQ()(waveform).shape == (75, teachers.CQT_N_BINS)
+    assert constant_q(waveform).shape == (75, teachers.CQT_N_BINS)
 
 
 def test_residual_k_means_is_deterministic_and_each_stage_explains_more() -> None:
@@ -199,7 +208,9 @@ def test_unknown_key_is_an_error(tmp_path: Path) -> None:
         load_config(path, PretrainConfig)
 
 
-@pytest.mark.parametrize("text", ["learning_rate: 1e-3", "betas: 0.9", "n_steps: 1.5", "encoder: 3"])
+@pytest.mark.parametrize(
+    "text", ["learning_rate: 1e-3", "betas: 0.9", "n_steps: 1.5", "encoder: 3"]
+)
 def test_wrong_type_is_an_error(tmp_path: Path, text: str) -> None:
     # YAML 1.1 reads 1e-3, without a point, as a string.
     path = tmp_path / "config.yaml"
@@ -248,6 +259,17 @@ def test_resumed_run_equals_an_uninterrupted_one(
     torch.testing.assert_close(_weights(after), _weights(straight), rtol=0, atol=0)
 
 
+def test_visible_frames_count_with_their_weight(sampler: masked_prediction.WindowSampler) -> None:
+    model = masked_prediction.MaskedPrediction(
+        TINY.encoder, ObjectiveConfig(visible_weight=0.25), 2, TINY.teacher.n_centroids
+    ).eval()
+    with torch.no_grad():
+        results = model(sampler.training_batch(0))
+    expected = results["masked_loss"] + 0.25 * results["visible_loss"]
+    torch.testing.assert_close(results["loss"], expected)
+    assert results["masked_loss"] != results["visible_loss"]
+
+
 def test_exported_encoder_loads_strictly(
     sampler: masked_prediction.WindowSampler, tmp_path: Path
 ) -> None:
@@ -288,9 +310,7 @@ def test_checkpoint_of_other_dimensions_is_refused(
         Pretraining(wider, sampler, tmp_path).resume(n_steps=None, n_cooldown=None)
 
 
-def test_training_lowers_the_loss(
-    sampler: masked_prediction.WindowSampler, tmp_path: Path
-) -> None:
+def test_training_lowers_the_loss(sampler: masked_prediction.WindowSampler, tmp_path: Path) -> None:
     run = Pretraining(replace(TINY, n_steps=60, learning_rate=3e-3), sampler, tmp_path)
     before = run.validate()["loss"]
     for _ in range(30):

@@ -119,7 +119,7 @@ def build_corpus(config: CorpusConfig, data_root: Path, work: Path) -> Corpus:
         for rate in SAMPLE_RATES
     }
     with ThreadPoolExecutor(_N_WORKERS) as pool:
-        made = pool.map(lambda entry: _make_clip(*entry, config), plan)
+        made = pool.map(lambda entry: _make_clip(entry[0], entry[1], config), plan)
         for number, (clip, by_rate) in enumerate(zip(clips, made, strict=True), 1):
             for rate, samples in by_rate.items():
                 start = clip.start_frame * rate // FRAME_RATE
@@ -208,7 +208,7 @@ def _make_clip(clip: Clip, readers: Readers, config: CorpusConfig) -> dict[int, 
         sections = scipy.signal.butter(
             _LOW_PASS_ORDER, clip.low_pass_hz, fs=_RENDER_RATE, output="sos"
         )
-        waveform = scipy.signal.sosfilt(sections, waveform)
+        waveform = np.asarray(scipy.signal.sosfilt(sections, waveform))
     n_fade = round(_FADE_S * _RENDER_RATE)
     waveform[:n_fade] *= np.linspace(0.0, 1.0, n_fade)
     waveform[-n_fade:] *= np.linspace(1.0, 0.0, n_fade)

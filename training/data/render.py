@@ -24,7 +24,7 @@ from pamt_metric.errors import ConfigError, InputError
 
 DRUM_CHANNEL = 9
 N_PROGRAMS = 120
-"""General MIDI programs used: 0-119. The last eight (120-127) are sound effects, not instruments."""
+"""General MIDI programs used, 0-119: the last eight are sound effects, not instruments."""
 
 SOUNDFONT_FOLDERS = (
     Path("/usr/share/sounds/sf2"),
@@ -48,7 +48,8 @@ _SYNTH_GAIN = 0.5
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _DRUM_HIT_S = 0.1
 
-# (General MIDI drum key, eighth notes of a 4/4 bar): bass 36, snare 38, hats 42/46, ride 51, clap 39.
+# (General MIDI drum key, eighth notes of a 4/4 bar): bass 36, side stick 37, snare 38, clap 39,
+# closed and open hat 42 and 46, ride 51, tambourine 54.
 _DRUM_PATTERNS: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...] = (
     ((36, (0, 4)), (38, (2, 6)), (42, tuple(range(8)))),
     ((36, (0, 2, 4, 6)), (39, (2, 6)), (46, (1, 3, 5, 7))),
@@ -180,7 +181,7 @@ def arrange(
 def _to_midi(events: list[tuple[float, mido.Message]], duration_s: float) -> mido.MidiFile:
     # At equal times a note ends before the next begins, or a repeated key would be cut at once.
     order = {"program_change": 0, "control_change": 1, "note_off": 2, "note_on": 3}
-    events.sort(key=lambda event: (event[0], order[event[1].type]))
+    events.sort(key=lambda event: (event[0], order[event[1].dict()["type"]]))
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=_TEMPO_US_PER_BEAT)])
     now = 0
     for time_s, message in events:
@@ -217,16 +218,19 @@ def random_excerpt(
     return excerpt(played, rng.uniform(0.0, n_repeats * length_s - duration_s), duration_s)
 
 
-def render(
-    midi: mido.MidiFile, soundfont: Path, *, sample_rate: int, n_samples: int
-) -> np.ndarray:
+def render(midi: mido.MidiFile, soundfont: Path, *, sample_rate: int, n_samples: int) -> np.ndarray:
     """Play a MIDI file to float32 `(channel, time)` of exactly `n_samples`.
 
     The level is the synthesiser's own and may exceed full scale; the caller scales it.
 
     Raises:
-        InputError: FluidSynth is missing or fails.
+        InputError: FluidSynth is missing or fails, or the file is no soundfont.
     """
+    with soundfont.open("rb") as file:
+        header = file.read(12)
+    # Given a file that it cannot read, FluidSynth falls back on another soundfont or on silence.
+    if header[:4] != b"RIFF" or header[8:] != b"sfbk":
+        raise InputError(f"{soundfont} is no soundfont: it does not begin as a RIFF sfbk file")
     with tempfile.TemporaryDirectory() as folder:
         score, audio = Path(folder) / "score.mid", Path(folder) / "audio.wav"
         midi.save(score)

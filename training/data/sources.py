@@ -66,14 +66,10 @@ def scores(kind: str, root: Path) -> dict[str, Callable[[], list[render.Note]]]:
     return {str(path.relative_to(root)): partial(render.read_midi, path) for path in paths}
 
 
-def recordings(
-    kind: str, root: Path, *, sample_rate: int
-) -> dict[str, Callable[[], np.ndarray]]:
+def recordings(kind: str, root: Path, *, sample_rate: int) -> dict[str, Callable[[], np.ndarray]]:
     """Readers of all recordings of a kind, as mono waveforms at one rate, by name."""
     paths = sorted(path for pattern in _RECORDING_PATTERNS[kind] for path in root.glob(pattern))
-    return {
-        str(path.relative_to(root)): partial(_read_mono, path, sample_rate) for path in paths
-    }
+    return {str(path.relative_to(root)): partial(_read_mono, path, sample_rate) for path in paths}
 
 
 def _read_mono(path: Path, sample_rate: int) -> np.ndarray:

@@ -1,0 +1,147 @@
+"""Everything frozen about the clips of stages 2 and 3, computed once: ear tokens, hidden states.
+
+The head sees nothing else of a clip, so training it costs neither the ear nor the encoder. Of
+each pair, the evidence that does not pass through the head is computed once too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from pamt_metric import audio
+from pamt_metric.distance import (
+    EVIDENCE,
+    Encoded,
+    evidence_maps,
+    frame_weight,
+    mean_over_map,
+    pattern_difference,
+)
+from pamt_metric.head import Embedding
+from pamt_metric.metric import Metric
+from pamt_metric.psychoacoustics import EarTokens
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
+
+EAR_EVIDENCE = tuple(name for name in EVIDENCE if name != "sequence")
+"""Evidence that the ear alone gives."""
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """Clips of one study or one ladder, padded to one length."""
+
+    tokens: EarTokens
+    states: Float[Tensor, "clip layer frame width"]
+
+    def at(self, index: Sequence[int] | Tensor) -> "ClipSet":
+        """Some of the clips."""
+        index = torch.as_tensor(index)
+        return ClipSet(_map_tokens(lambda x: x[index], self.tokens), self.states[index])
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of clips of one set, with the evidence that needs no head.
+
+    Attributes:
+        clips: the clips.
+        first, second: which clips each pair is of.
+        means: mean squares of `EAR_EVIDENCE`.
+        pattern: the gate's cue.
+        weight: of each frame in means over time.
+    """
+
+    clips: ClipSet
+    first: Int64[Tensor, "pair"]
+    second: Int64[Tensor, "pair"]
+    means: Float[Tensor, "pair evidence"]
+    pattern: Float[Tensor, "pair"]
+    weight: Float[Tensor, "pair frame"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A listening study: pairs and what people said of them."""
+
+    name: str
+    dataset: str
+    pairs: PairSet
+    human: Float[Tensor, "pair"]
+
+
+def read_clip(path: str | Path) -> Float[Tensor, "channel time"]:
+    """A file at 48 kHz."""
+    return audio.load(path, target_rate=SAMPLE_RATE).waveform[0]
+
+
+@torch.no_grad()
+def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel time"]]) -> ClipSet:
+    """Tokens and hidden states of mono or stereo clips at the metric's listening level.
+
+    Hidden states are kept in half precision.
+    """
+    sizes = torch.tensor([w.shape[-1] for w in waveforms])
+    n_frame = int(n_frames(sizes).max())
+    tokens, states = [], []
+    for start in range(0, len(waveforms), _BATCH):
+        batch, lengths = waveforms[start : start + _BATCH], sizes[start : start + _BATCH]
+        longest = int(lengths.max())
+        padded = torch.stack([functional.pad(w, (0, longest - w.shape[-1])) for w in batch])
+        leveled, _ = metric.to_listening_level(padded, lengths, "match")
+        tokens.append(metric.ear(leveled, lengths, n_frame=n_frame))
+        hidden = metric.hidden_states(leveled, lengths).half()
+        states.append(functional.pad(hidden, (0, 0, 0, n_frame - hidden.shape[2])))
+    parts = {f.name: torch.cat([getattr(t, f.name) for t in tokens]) for f in fields(EarTokens)}
+    return ClipSet(EarTokens(**parts), torch.cat(states))
+
+
+@torch.no_grad()
+def pair_features(clips: ClipSet, first: Tensor, second: Tensor) -> PairSet:
+    """The ear's evidence on pairs of clips."""
+    means, patterns, weights = [], [], []
+    for a, b in zip(first.split(_BATCH), second.split(_BATCH), strict=True):
+        one, two = (_map_tokens(lambda x, i=i: x[i], clips.tokens) for i in (a, b))
+        weight = frame_weight(one, two)
+        maps = evidence_maps(_without_head(one), _without_head(two))
+        means.append(torch.stack([mean_over_map(maps[k], weight) for k in EAR_EVIDENCE], dim=-1))
+        patterns.append(pattern_difference(one, two))
+        weights.append(weight)
+    return PairSet(
+        clips, first, second, torch.cat(means), torch.cat(patterns), torch.cat(weights)
+    )
+
+
+def rated_studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
+    """Features of every study of a table of ratings (see `benchmarks.datasets`)."""
+    studies = []
+    for (dataset, name), rows in table.groupby(["dataset", "study"], sort=True):
+        paths = sorted({*rows["reference"], *rows["test"]}, key=str)
+        number = {path: i for i, path in enumerate(paths)}
+        clips = clip_features(metric, [read_clip(path) for path in paths])
+        pairs = pair_features(
+            clips,
+            torch.tensor([number[path] for path in rows["reference"]]),
+            torch.tensor([number[path] for path in rows["test"]]),
+        )
+        human = torch.from_numpy(rows["human"].to_numpy(np.float32, copy=True))
+        studies.append(Study(f"{dataset}/{name}", str(dataset), pairs, human))
+    return studies
+
+
+def _without_head(tokens: EarTokens) -> Encoded:
+    empty = tokens.loudness.new_zeros(*tokens.mask.shape, 1)
+    return Encoded(tokens, Embedding(sequence=empty, pooled=empty[:, 0]))
+
+
+def _map_tokens(function, tokens: EarTokens) -> EarTokens:
+    return replace(
+        tokens, **{field.name: function(getattr(tokens, field.name)) for field in fields(EarTokens)}
+    )

@@ -1,0 +1,392 @@
+"""Stages 2 and 3 together: sequential contrast and perceptual alignment of the head.
+
+    python -m training.joint --config training/configs/joint-mini.yaml \
+        --pretrain training/configs/pretrain-mini.yaml --encoder DIR --data ROOT --work DIR
+
+The encoder and the ear are frozen, so everything up to the head is computed once and cached under
+WORK. A step takes one rated study (correlation with its ratings) and a few ladders (order of
+rungs, other songs farther than copies, one just-noticeable difference at the masked threshold,
+contrast between frames of a clip and of its imperceptible copy). Resumes from WORK; the same seed
+gives the same weights.
+
+`--leave-out NAME` trains without the studies whose group carries that name and reports on them:
+cross-validation inside the train split. The held-out split is never read here.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from benchmarks.datasets import TRAIN, find_root, load
+from pamt_metric.distance import Encoded, PairDistance, mean_over_map
+from pamt_metric.encoders.mert import MertEncoder
+from pamt_metric.head import Embedding, SequenceHead
+from pamt_metric.metric import Metric
+from training import losses
+from training.config import JointConfig, PretrainConfig, load_config
+from training.data.corpus import build_corpus
+from training.data.features import (
+    EAR_EVIDENCE,
+    ClipSet,
+    PairSet,
+    Study,
+    clip_features,
+    pair_features,
+    rated_studies,
+)
+from training.data.ladders import MASKED_LEVELS_DB, MASKED_NOISE, SEVERE, build_ladders
+
+RATED_DATASETS = ("timbre", "voice")
+"""Studies whose question the distance answers; separation asks about parts of a comparison."""
+IMPERCEPTIBLE_RUNG = 0
+"""Rung of the masked-noise ladder that serves as the contrastive positive: 6 dB under."""
+
+_log = logging.getLogger(__name__)
+
+
+class LadderSet:
+    """Features of every ladder: the clip is number 0 of its set, its copies follow."""
+
+    def __init__(self, pairs: list[PairSet], families: list[list[str]], rungs: list[list[int]]):
+        self.pairs = pairs
+        self.families = families
+        self.rungs = rungs
+
+
+def make_metric(config: JointConfig, encoder: MertEncoder) -> Metric:
+    """An untrained metric: random head, neutral mix of evidence. Seeded by the configuration."""
+    torch.manual_seed(config.seed)
+    head = SequenceHead(**head_arguments(config, encoder))
+    return Metric(encoder, head, pair=PairDistance())
+
+
+def head_arguments(config: JointConfig, encoder: MertEncoder) -> dict[str, object]:
+    """What `SequenceHead` is built with; goes into the checkpoint."""
+    return {
+        "encoder_layers": list(range(encoder.n_layers + 1)),
+        "encoder_width": encoder.width,
+        **asdict(config.head),
+        "groups": list(config.head.groups),
+    }
+
+
+def train_table(root: Path) -> pd.DataFrame:
+    """Ratings of the train split that the distance is aligned with."""
+    return load(root, datasets=RATED_DATASETS, split=TRAIN)
+
+
+def build_features(
+    metric: Metric, config: JointConfig, pretrain: PretrainConfig, root: Path, work: Path
+) -> tuple[list[Study], LadderSet]:
+    """Features of studies and ladders, from the cache where they are the same."""
+    weights = hashlib.sha256()
+    for tensor in metric.encoder.state_dict().values():
+        weights.update(tensor.numpy().tobytes())
+    key = json.dumps([asdict(config.ladders), asdict(pretrain.corpus), weights.hexdigest()])
+    path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
+    if path.is_file():
+        # Our own cache, of our own classes: tensors alone would not hold them.
+        return torch.load(path, weights_only=False)
+    _log.info("computing features")
+    studies = rated_studies(metric, train_table(root))
+    _log.info("%d studies done", len(studies))
+    ladders = _ladder_features(metric, config, pretrain, root, work)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save((studies, ladders), path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+    return studies, ladders
+
+
+def _ladder_features(
+    metric: Metric, config: JointConfig, pretrain: PretrainConfig, root: Path, work: Path
+) -> LadderSet:
+    corpus = build_corpus(pretrain.corpus, root, work)
+    with torch.no_grad():
+        ladders = build_ladders(config.ladders, corpus, metric.ear)
+    pairs, families, rungs = [], [], []
+    for index, clip in enumerate(ladders.clips):
+        copies = [copy for copy in ladders.copies if copy.clip == index]
+        features = clip_features(metric, [w[None] for w in (clip, *(c.waveform for c in copies))])
+        second = torch.arange(1, len(copies) + 1)
+        pairs.append(pair_features(features, torch.zeros_like(second), second))
+        families.append([copy.family for copy in copies])
+        rungs.append([copy.rung for copy in copies])
+        if index % 20 == 0:
+            _log.info("ladder %d of %d", index, len(ladders.clips))
+    return LadderSet(pairs, families, rungs)
+
+
+class Trainer:
+    """The head, the mix of evidence and their optimiser, with everything they learn from."""
+
+    def __init__(
+        self,
+        config: JointConfig,
+        metric: Metric,
+        studies: list[Study],
+        ladders: LadderSet,
+        folder: Path,
+    ) -> None:
+        self.config = config
+        self.head, self.pair = metric.head, metric.pair
+        self.studies = studies
+        self.ladders = ladders
+        self.folder = folder
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        _standardise_statistics(self.head, studies)
+        mixing = [*self.pair.parameters(), self.log_scale]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": list(self.head.parameters()), "weight_decay": config.weight_decay},
+                {"params": mixing, "lr": config.pair_learning_rate, "weight_decay": 0.0},
+            ],
+            lr=config.learning_rate,
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        self.step = 0
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up, then a cosine to zero."""
+        config = self.config
+        if step < config.n_warmup_steps:
+            return (step + 1) / config.n_warmup_steps
+        done = (step - config.n_warmup_steps) / max(1, config.n_steps - config.n_warmup_steps)
+        return 0.5 * (1.0 + np.cos(np.pi * min(1.0, done)))
+
+    def train_step(self) -> dict[str, float]:
+        """One update; what it draws depends on the seed and the step alone."""
+        rng = np.random.default_rng([self.config.seed, self.step])
+        parts = self._objectives(rng)
+        weights = asdict(self.config.loss)
+        total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
+        self.optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self.head.parameters(), self.config.clip_norm)
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        return {name: value.item() for name, value in parts.items()} | {"total": total.item()}
+
+    def _objectives(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        config = self.config.loss
+        study = self.studies[rng.integers(len(self.studies))]
+        rated = losses.rating_loss(self._distances(study.pairs), study.human)
+        chosen = rng.permutation(len(self.ladders.pairs))[: self.config.ladder_clips_per_step]
+        sequences, copies, pooled = [], [], []
+        order, jnd = [], []
+        for index in chosen:
+            pairs = self.ladders.pairs[index]
+            encoded = self._encode(pairs.clips)
+            distance = self._distances(pairs, encoded)
+            order.append(self._order(distance, index))
+            jnd.append(self._jnd(distance, index))
+            sequences.append(encoded.sequence)
+            pooled.append(encoded.pooled)
+            copies.append(distance[self._mild(index)])
+        others = self._other_songs(chosen, sequences, pooled)
+        margin = losses.content_margin_loss(
+            torch.cat(copies), others, margin=config.content_log_margin
+        )
+        return {
+            "rating": rated,
+            "order": torch.stack(order).mean(),
+            "content_margin": margin,
+            "jnd": torch.stack(jnd).mean(),
+            "contrast": self._contrast(chosen, sequences, rng),
+        }
+
+    def _encode(self, clips: ClipSet) -> Embedding:
+        return self.head(clips.states.float(), clips.tokens)
+
+    def _distances(self, pairs: PairSet, encoded: Embedding | None = None) -> Tensor:
+        encoded = self._encode(pairs.clips) if encoded is None else encoded
+        sequence = encoded.sequence[pairs.first] - encoded.sequence[pairs.second]
+        content = encoded.pooled[pairs.first] - encoded.pooled[pairs.second]
+        means = dict(zip(EAR_EVIDENCE, pairs.means.unbind(-1), strict=True))
+        square = sequence.square().sum(-1, keepdim=True)
+        means["sequence"] = mean_over_map(square, pairs.weight)
+        return self.pair.combine(means, content.square().sum(-1), pairs.pattern)
+
+    def _order(self, distance: Tensor, index: int) -> Tensor:
+        families = np.array(self.ladders.families[index])
+        milder = np.flatnonzero(families[:-1] == families[1:])
+        return losses.order_loss(
+            distance[milder], distance[milder + 1], margin=self.config.loss.order_margin
+        )
+
+    def _jnd(self, distance: Tensor, index: int) -> Tensor:
+        masked = np.flatnonzero(np.array(self.ladders.families[index]) == MASKED_NOISE)
+        levels = torch.tensor(MASKED_LEVELS_DB)
+        scaled = distance[masked] * self.log_scale.exp()
+        return losses.jnd_loss(scaled, levels, margin=self.config.loss.jnd_log_margin)
+
+    def _mild(self, index: int) -> list[int]:
+        kinds = zip(self.ladders.families[index], self.ladders.rungs[index], strict=True)
+        return [i for i, kind in enumerate(kinds) if kind not in SEVERE]
+
+    def _other_songs(
+        self, chosen: np.ndarray, sequences: list[Tensor], pooled: list[Tensor]
+    ) -> Tensor:
+        """Distances between the clips of different ladders."""
+        bases = [self.ladders.pairs[i].clips.at([0]) for i in chosen]
+        tokens = _join([base.tokens for base in bases])
+        embedding = Embedding(
+            sequence=torch.stack([s[0] for s in sequences]),
+            pooled=torch.stack([p[0] for p in pooled]),
+        )
+        first, second = torch.triu_indices(len(bases), len(bases), offset=1)
+        return self.pair(*(_pick(tokens, embedding, i) for i in (first, second)))
+
+    def _contrast(
+        self, chosen: np.ndarray, sequences: list[Tensor], rng: np.random.Generator
+    ) -> Tensor:
+        n_frame = sequences[0].shape[1]
+        count = self.config.contrast_frames // len(chosen)
+        frames = np.stack([rng.permutation(n_frame)[:count] for _ in chosen])
+        anchor, positive = [], []
+        for sequence, at, index in zip(sequences, frames, chosen, strict=True):
+            copy = 1 + self.ladders.families[index].index(MASKED_NOISE) + IMPERCEPTIBLE_RUNG
+            anchor.append(sequence[0, at])
+            positive.append(sequence[copy, at])
+        return losses.contrastive_loss(
+            torch.cat(anchor),
+            torch.cat(positive),
+            torch.arange(len(chosen)).repeat_interleave(count),
+            torch.from_numpy(frames).flatten(),
+            temperature=self.config.loss.temperature,
+        )
+
+    @torch.no_grad()
+    def agreement(self, studies: list[Study]) -> dict[str, float]:
+        """Spearman correlation with the ratings of each study."""
+        found = {}
+        for study in studies:
+            distance = self._distances(study.pairs).numpy()
+            found[study.name] = float(spearmanr(distance, study.human.numpy()).statistic)
+        return found
+
+    @torch.no_grad()
+    def ladder_report(self) -> dict[str, float]:
+        """Shares of ladder orderings held, and the JND scale over all ladders."""
+        held, total, at_threshold = 0, 0, []
+        for index, pairs in enumerate(self.ladders.pairs):
+            distance = self._distances(pairs).numpy()
+            families = np.array(self.ladders.families[index])
+            milder = np.flatnonzero(families[:-1] == families[1:])
+            held += int((distance[milder] < distance[milder + 1]).sum())
+            total += len(milder)
+            masked = np.flatnonzero(families == MASKED_NOISE)
+            at_threshold.append(distance[masked[MASKED_LEVELS_DB.index(0.0)]])
+        return {"orderings": held / total, "at_threshold": float(np.median(at_threshold))}
+
+    def save(self) -> None:
+        """Checkpoint, atomically."""
+        state = {
+            "step": self.step,
+            "head": self.head.state_dict(),
+            "pair": self.pair.state_dict(),
+            "log_scale": self.log_scale.detach(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        torch.save(state, self.folder / "joint.tmp")
+        (self.folder / "joint.tmp").replace(self.folder / "joint.pt")
+
+    def resume(self) -> None:
+        """Take up the last checkpoint, if there is one."""
+        path = self.folder / "joint.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, weights_only=True)
+        self.head.load_state_dict(state["head"])
+        self.pair.load_state_dict(state["pair"])
+        self.log_scale.data.copy_(state["log_scale"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step = state["step"]
+
+
+def _standardise_statistics(head: SequenceHead, studies: list[Study]) -> None:
+    """Clip statistics enter the head in standard deviations over the rated clips."""
+    rows = torch.cat([study.pairs.clips.tokens.statistics for study in studies])
+    head.statistics_mean.copy_(rows.mean(0))
+    head.statistics_scale.copy_(rows.std(0) + 1e-3)
+
+
+def _join(tokens: list) -> object:
+    kind = type(tokens[0])
+    return kind(**{name: torch.cat([getattr(t, name) for t in tokens]) for name in vars(tokens[0])})
+
+
+def _pick(tokens, embedding: Embedding, index: Tensor) -> Encoded:
+    chosen = type(tokens)(**{name: value[index] for name, value in vars(tokens).items()})
+    return Encoded(chosen, Embedding(embedding.sequence[index], embedding.pooled[index]))
+
+
+def run(trainer: Trainer, *, left_out: list[Study]) -> None:
+    """Train to the end of the schedule, with a log and checkpoints."""
+    writer = SummaryWriter(str(trainer.folder / "tensorboard"))
+    saved_at = time.monotonic()
+    while trainer.step < trainer.config.n_steps:
+        values = trainer.train_step()
+        for name, value in values.items():
+            writer.add_scalar(name, value, trainer.step)
+        if trainer.step % 50 == 0:
+            _log.info("step %d: %s", trainer.step, _short(values))
+            if left_out:
+                _log.info("left out: %s", _short(trainer.agreement(left_out)))
+        if time.monotonic() - saved_at > trainer.config.checkpoint_every_s:
+            trainer.save()
+            saved_at = time.monotonic()
+    trainer.save()
+    writer.close()
+    _log.info("trained on: %s", _short(trainer.agreement(trainer.studies)))
+    _log.info("ladders: %s", _short(trainer.ladder_report()))
+
+
+def _short(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+
+
+def main() -> None:
+    """Command line of the stage."""
+    parser = argparse.ArgumentParser(description="Contrast and alignment of the head.")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--pretrain", type=Path, required=True, help="names the corpus")
+    parser.add_argument("--encoder", required=True, help="folder or Hub id")
+    parser.add_argument("--data", type=Path, default=os.environ.get("PAMT_DATA"))
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--leave-out", action="append", default=[], help="part of a study's name")
+    parser.add_argument("--name", default="joint", help="folder of this run under WORK")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    root = find_root(arguments.data)
+    config = load_config(arguments.config, JointConfig)
+    pretrain = load_config(arguments.pretrain, PretrainConfig)
+    metric = make_metric(config, MertEncoder.from_pretrained(arguments.encoder))
+    studies, ladders = build_features(metric, config, pretrain, root, arguments.work)
+    left_out = [s for s in studies if any(name in s.name for name in arguments.leave_out)]
+    names = {study.name for study in left_out}
+    kept = [study for study in studies if study.name not in names]
+    trainer = Trainer(config, metric, kept, ladders, arguments.work / arguments.name)
+    trainer.resume()
+    run(trainer, left_out=left_out)
+    if left_out:
+        print(json.dumps({"leave_out": arguments.leave_out} | trainer.agreement(left_out)))
+
+
+if __name__ == "__main__":
+    main()
