@@ -17,6 +17,7 @@ from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
 from benchmarks.cache import ValueCache
 from benchmarks.datasets import READERS, SPLITS, custom, find_root, load, recordings
+from benchmarks.datasets.table import records
 from pamt_metric.errors import InputError, PamtError
 
 RESULTS = Path(__file__).with_name("results")
@@ -171,11 +172,18 @@ def _datasets(summary: pd.DataFrame) -> Table:
         *("Spearman", "95 % interval", "Pearson", "Kendall"),
         title="mean over studies; interval over pairs",
     )
-    for row in summary.itertuples():
-        interval = f"{_figure(row.low)} to {_figure(row.high)}"
-        coefficients = _figure(row.spearman), interval, _figure(row.pearson), _figure(row.kendall)
-        counts = str(row.n_studies), str(row.n_items)
-        table.add_row(row.dataset, row.question, row.split, row.metric, *counts, *coefficients)
+    for row in records(summary):
+        interval = f"{_figure(row['low'])} to {_figure(row['high'])}"
+        coefficients = (
+            _figure(row["spearman"]),
+            interval,
+            _figure(row["pearson"]),
+            _figure(row["kendall"]),
+        )
+        counts = str(row["n_studies"]), str(row["n_items"])
+        table.add_row(
+            row["dataset"], row["question"], row["split"], row["metric"], *counts, *coefficients
+        )
     return table
 
 
@@ -183,10 +191,15 @@ def _studies(summary: pd.DataFrame) -> Table:
     table = Table(
         "dataset", "question", "study", "metric", "pairs", "Spearman", "Pearson", "Kendall"
     )
-    for row in summary.itertuples():
-        coefficients = (_figure(x) for x in (row.spearman, row.pearson, row.kendall))
+    for row in records(summary):
+        coefficients = (_figure(x) for x in (row["spearman"], row["pearson"], row["kendall"]))
         table.add_row(
-            row.dataset, row.question, row.study[:32], row.metric, str(row.n_items), *coefficients
+            row["dataset"],
+            row["question"],
+            row["study"][:32],
+            row["metric"],
+            str(row["n_items"]),
+            *coefficients,
         )
     return table
 
@@ -203,7 +216,7 @@ def _print_orderings(name: str, result: pd.DataFrame) -> bool:
     kinds = list(dict.fromkeys(summary["kind"]))
     table = Table("recording", *kinds, title=name)
     for recording, part in summary.groupby("recording", sort=False):
-        table.add_row(recording[:30], *(f"{r.held}/{r.counted}" for r in part.itertuples()))
+        table.add_row(recording[:30], *(f"{r['held']}/{r['counted']}" for r in records(part)))
     sums = summary.groupby("kind")[["held", "counted"]].sum()
     table.add_row("all", *(f"{sums.held[kind]}/{sums.counted[kind]}" for kind in kinds))
     console.print(table)

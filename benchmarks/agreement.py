@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from benchmarks.cache import ValueCache
+from benchmarks.datasets.table import records
 from benchmarks.metrics import Measurement, Metric, measure
 from benchmarks.waveforms import read_pair
 from pamt_metric.errors import InputError
@@ -55,8 +56,8 @@ def values(
         on_item: Called once after each pair, to show progress.
     """
     measurements = []
-    for pair in table.itertuples(index=False):
-        measurements.append(_measure_files(pair.reference, pair.test, metric, cache))
+    for pair in records(table):
+        measurements.append(_measure_files(pair["reference"], pair["test"], metric, cache))
         on_item()
     items = table.assign(
         metric=metric.name,

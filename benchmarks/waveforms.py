@@ -49,7 +49,8 @@ def match_channels(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray
     n_channels = max(len(a), len(b))
     if len(a) not in (1, n_channels) or len(b) not in (1, n_channels):
         raise InputError(f"cannot match {len(a)} channels to {len(b)}")
-    return tuple(np.repeat(x, n_channels, axis=0) if len(x) == 1 else x for x in (a, b))
+    a, b = (np.repeat(x, n_channels, axis=0) if len(x) == 1 else x for x in (a, b))
+    return a, b
 
 
 def baseline_conditions(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,9 +59,10 @@ def baseline_conditions(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.nd
     Returns:
         Two float32 arrays `(time,)` of the same length.
     """
-    mono = [_at_target_rms(np.mean(x, axis=0, dtype=np.float64)) for x in (a, b)]
-    n_samples = max(len(x) for x in mono)
-    return tuple(np.pad(x, (0, n_samples - len(x))).astype(np.float32) for x in mono)
+    a, b = (_at_target_rms(x.astype(np.float64).mean(axis=0)) for x in (a, b))
+    n_samples = max(len(a), len(b))
+    a, b = (np.pad(x, (0, n_samples - len(x))).astype(np.float32) for x in (a, b))
+    return a, b
 
 
 def _at_target_rms(waveform: np.ndarray) -> np.ndarray:

@@ -14,55 +14,35 @@ cross-validation inside the train split. The held-out split is never read here.
 """
 
 import argparse
-import hashlib
-import json
 import logging
 import os
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from benchmarks.datasets import TRAIN, find_root, load
+from benchmarks.datasets import find_root
 from pamt_metric.distance import Encoded, PairDistance, mean_over_map
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.head import Embedding, SequenceHead
 from pamt_metric.metric import Metric
+from pamt_metric.psychoacoustics import EarTokens
 from training import losses
 from training.config import JointConfig, PretrainConfig, load_config
-from training.data.corpus import build_corpus
-from training.data.features import (
-    EAR_EVIDENCE,
-    ClipSet,
-    PairSet,
-    Study,
-    clip_features,
-    pair_features,
-    rated_studies,
-)
-from training.data.ladders import MASKED_LEVELS_DB, MASKED_NOISE, SEVERE, build_ladders
+from training.data.alignment_set import Ladder, Study, build_alignment_set
+from training.data.features import EAR_EVIDENCE, ClipSet, PairSet, join_tokens, pick_tokens
+from training.data.ladders import MASKED_LEVELS_DB, SEVERE
 
-RATED_DATASETS = ("timbre", "voice")
-"""Studies whose question the distance answers; separation asks about parts of a comparison."""
 IMPERCEPTIBLE_RUNG = 0
 """Rung of the masked-noise ladder that serves as the contrastive positive: 6 dB under."""
 
 _log = logging.getLogger(__name__)
-
-
-class LadderSet:
-    """Features of every ladder: the clip is number 0 of its set, its copies follow."""
-
-    def __init__(self, pairs: list[PairSet], families: list[list[str]], rungs: list[list[int]]):
-        self.pairs = pairs
-        self.families = families
-        self.rungs = rungs
 
 
 def make_metric(config: JointConfig, encoder: MertEncoder) -> Metric:
@@ -72,7 +52,7 @@ def make_metric(config: JointConfig, encoder: MertEncoder) -> Metric:
     return Metric(encoder, head, pair=PairDistance())
 
 
-def head_arguments(config: JointConfig, encoder: MertEncoder) -> dict[str, object]:
+def head_arguments(config: JointConfig, encoder: MertEncoder) -> dict[str, Any]:
     """What `SequenceHead` is built with; goes into the checkpoint."""
     return {
         "encoder_layers": list(range(encoder.n_layers + 1)),
@@ -80,52 +60,6 @@ def head_arguments(config: JointConfig, encoder: MertEncoder) -> dict[str, objec
         **asdict(config.head),
         "groups": list(config.head.groups),
     }
-
-
-def train_table(root: Path) -> pd.DataFrame:
-    """Ratings of the train split that the distance is aligned with."""
-    return load(root, datasets=RATED_DATASETS, split=TRAIN)
-
-
-def build_features(
-    metric: Metric, config: JointConfig, pretrain: PretrainConfig, root: Path, work: Path
-) -> tuple[list[Study], LadderSet]:
-    """Features of studies and ladders, from the cache where they are the same."""
-    weights = hashlib.sha256()
-    for tensor in metric.encoder.state_dict().values():
-        weights.update(tensor.numpy().tobytes())
-    key = json.dumps([asdict(config.ladders), asdict(pretrain.corpus), weights.hexdigest()])
-    path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
-    if path.is_file():
-        # Our own cache, of our own classes: tensors alone would not hold them.
-        return torch.load(path, weights_only=False)
-    _log.info("computing features")
-    studies = rated_studies(metric, train_table(root))
-    _log.info("%d studies done", len(studies))
-    ladders = _ladder_features(metric, config, pretrain, root, work)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save((studies, ladders), path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
-    return studies, ladders
-
-
-def _ladder_features(
-    metric: Metric, config: JointConfig, pretrain: PretrainConfig, root: Path, work: Path
-) -> LadderSet:
-    corpus = build_corpus(pretrain.corpus, root, work)
-    with torch.no_grad():
-        ladders = build_ladders(config.ladders, corpus, metric.ear)
-    pairs, families, rungs = [], [], []
-    for index, clip in enumerate(ladders.clips):
-        copies = [copy for copy in ladders.copies if copy.clip == index]
-        features = clip_features(metric, [w[None] for w in (clip, *(c.waveform for c in copies))])
-        second = torch.arange(1, len(copies) + 1)
-        pairs.append(pair_features(features, torch.zeros_like(second), second))
-        families.append([copy.family for copy in copies])
-        rungs.append([copy.rung for copy in copies])
-        if index % 20 == 0:
-            _log.info("ladder %d of %d", index, len(ladders.clips))
-    return LadderSet(pairs, families, rungs)
 
 
 class Trainer:
@@ -136,10 +70,11 @@ class Trainer:
         config: JointConfig,
         metric: Metric,
         studies: list[Study],
-        ladders: LadderSet,
+        ladders: list[Ladder],
         folder: Path,
     ) -> None:
         self.config = config
+        self.metric = metric
         self.head, self.pair = metric.head, metric.pair
         self.studies = studies
         self.ladders = ladders
@@ -182,14 +117,14 @@ class Trainer:
     def _objectives(self, rng: np.random.Generator) -> dict[str, Tensor]:
         config = self.config.loss
         study = self.studies[rng.integers(len(self.studies))]
-        rated = losses.rating_loss(self._distances(study.pairs), study.human)
-        chosen = rng.permutation(len(self.ladders.pairs))[: self.config.ladder_clips_per_step]
+        rated = losses.rating_loss(self.distances(study.pairs), study.human)
+        chosen = rng.permutation(len(self.ladders))[: self.config.ladder_clips_per_step]
         sequences, copies, pooled = [], [], []
         order, jnd = [], []
         for index in chosen:
-            pairs = self.ladders.pairs[index]
+            pairs = self.ladders[index].pairs
             encoded = self._encode(pairs.clips)
-            distance = self._distances(pairs, encoded)
+            distance = self.distances(pairs, encoded)
             order.append(self._order(distance, index))
             jnd.append(self._jnd(distance, index))
             sequences.append(encoded.sequence)
@@ -210,7 +145,8 @@ class Trainer:
     def _encode(self, clips: ClipSet) -> Embedding:
         return self.head(clips.states.float(), clips.tokens)
 
-    def _distances(self, pairs: PairSet, encoded: Embedding | None = None) -> Tensor:
+    def distances(self, pairs: PairSet, encoded: Embedding | None = None) -> Tensor:
+        """Distance of every pair, before calibration."""
         encoded = self._encode(pairs.clips) if encoded is None else encoded
         sequence = encoded.sequence[pairs.first] - encoded.sequence[pairs.second]
         content = encoded.pooled[pairs.first] - encoded.pooled[pairs.second]
@@ -220,28 +156,28 @@ class Trainer:
         return self.pair.combine(means, content.square().sum(-1), pairs.pattern)
 
     def _order(self, distance: Tensor, index: int) -> Tensor:
-        families = np.array(self.ladders.families[index])
-        milder = np.flatnonzero(families[:-1] == families[1:])
+        milder = self.ladders[index].neighbours()
         return losses.order_loss(
             distance[milder], distance[milder + 1], margin=self.config.loss.order_margin
         )
 
     def _jnd(self, distance: Tensor, index: int) -> Tensor:
-        masked = np.flatnonzero(np.array(self.ladders.families[index]) == MASKED_NOISE)
+        masked = self.ladders[index].masked_noise()
         levels = torch.tensor(MASKED_LEVELS_DB)
         scaled = distance[masked] * self.log_scale.exp()
         return losses.jnd_loss(scaled, levels, margin=self.config.loss.jnd_log_margin)
 
     def _mild(self, index: int) -> list[int]:
-        kinds = zip(self.ladders.families[index], self.ladders.rungs[index], strict=True)
+        ladder = self.ladders[index]
+        kinds = zip(ladder.families, ladder.rungs, strict=True)
         return [i for i, kind in enumerate(kinds) if kind not in SEVERE]
 
     def _other_songs(
         self, chosen: np.ndarray, sequences: list[Tensor], pooled: list[Tensor]
     ) -> Tensor:
         """Distances between the clips of different ladders."""
-        bases = [self.ladders.pairs[i].clips.at([0]) for i in chosen]
-        tokens = _join([base.tokens for base in bases])
+        bases = [self.ladders[i].pairs.clips.at([0]) for i in chosen]
+        tokens = join_tokens([base.tokens for base in bases])
         embedding = Embedding(
             sequence=torch.stack([s[0] for s in sequences]),
             pooled=torch.stack([p[0] for p in pooled]),
@@ -257,7 +193,7 @@ class Trainer:
         frames = np.stack([rng.permutation(n_frame)[:count] for _ in chosen])
         anchor, positive = [], []
         for sequence, at, index in zip(sequences, frames, chosen, strict=True):
-            copy = 1 + self.ladders.families[index].index(MASKED_NOISE) + IMPERCEPTIBLE_RUNG
+            copy = 1 + int(self.ladders[index].masked_noise()[IMPERCEPTIBLE_RUNG])
             anchor.append(sequence[0, at])
             positive.append(sequence[copy, at])
         return losses.contrastive_loss(
@@ -273,23 +209,20 @@ class Trainer:
         """Spearman correlation with the ratings of each study."""
         found = {}
         for study in studies:
-            distance = self._distances(study.pairs).numpy()
-            found[study.name] = float(spearmanr(distance, study.human.numpy()).statistic)
+            distance = self.distances(study.pairs).numpy()
+            found[study.name] = float(spearmanr(distance, study.human.numpy())[0])
         return found
 
     @torch.no_grad()
     def ladder_report(self) -> dict[str, float]:
-        """Shares of ladder orderings held, and the JND scale over all ladders."""
-        held, total, at_threshold = 0, 0, []
-        for index, pairs in enumerate(self.ladders.pairs):
-            distance = self._distances(pairs).numpy()
-            families = np.array(self.ladders.families[index])
-            milder = np.flatnonzero(families[:-1] == families[1:])
+        """Share of neighbouring rungs that are in order."""
+        held, total = 0, 0
+        for ladder in self.ladders:
+            distance = self.distances(ladder.pairs).numpy()
+            milder = ladder.neighbours()
             held += int((distance[milder] < distance[milder + 1]).sum())
             total += len(milder)
-            masked = np.flatnonzero(families == MASKED_NOISE)
-            at_threshold.append(distance[masked[MASKED_LEVELS_DB.index(0.0)]])
-        return {"orderings": held / total, "at_threshold": float(np.median(at_threshold))}
+        return {"orderings": held / total}
 
     def save(self) -> None:
         """Checkpoint, atomically."""
@@ -326,20 +259,17 @@ def _standardise_statistics(head: SequenceHead, studies: list[Study]) -> None:
     head.statistics_scale.copy_(rows.std(0) + 1e-3)
 
 
-def _join(tokens: list) -> object:
-    kind = type(tokens[0])
-    return kind(**{name: torch.cat([getattr(t, name) for t in tokens]) for name in vars(tokens[0])})
-
-
-def _pick(tokens, embedding: Embedding, index: Tensor) -> Encoded:
-    chosen = type(tokens)(**{name: value[index] for name, value in vars(tokens).items()})
-    return Encoded(chosen, Embedding(embedding.sequence[index], embedding.pooled[index]))
+def _pick(tokens: EarTokens, embedding: Embedding, index: Tensor) -> Encoded:
+    chosen = Embedding(embedding.sequence[index], embedding.pooled[index])
+    return Encoded(pick_tokens(tokens, index), chosen)
 
 
 def run(trainer: Trainer, *, left_out: list[Study]) -> None:
     """Train to the end of the schedule, with a log and checkpoints."""
     writer = SummaryWriter(str(trainer.folder / "tensorboard"))
     saved_at = time.monotonic()
+    if left_out:
+        _log.info("left out, at step %d: %s", trainer.step, _short(trainer.agreement(left_out)))
     while trainer.step < trainer.config.n_steps:
         values = trainer.train_step()
         for name, value in values.items():
@@ -353,6 +283,8 @@ def run(trainer: Trainer, *, left_out: list[Study]) -> None:
             saved_at = time.monotonic()
     trainer.save()
     writer.close()
+    if left_out:
+        _log.info("left out: %s", _short(trainer.agreement(left_out)))
     _log.info("trained on: %s", _short(trainer.agreement(trainer.studies)))
     _log.info("ladders: %s", _short(trainer.ladder_report()))
 
@@ -361,9 +293,9 @@ def _short(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
 
 
-def main() -> None:
-    """Command line of the stage."""
-    parser = argparse.ArgumentParser(description="Contrast and alignment of the head.")
+def parse_arguments(description: str) -> argparse.Namespace:
+    """Arguments that this stage and those after it share."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--pretrain", type=Path, required=True, help="names the corpus")
     parser.add_argument("--encoder", required=True, help="folder or Hub id")
@@ -371,21 +303,31 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--leave-out", action="append", default=[], help="part of a study's name")
     parser.add_argument("--name", default="joint", help="folder of this run under WORK")
-    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    return parser.parse_args()
+
+
+def prepare(arguments: argparse.Namespace) -> tuple[Trainer, list[Study]]:
+    """A trainer at its last checkpoint, and the studies that it leaves out."""
     root = find_root(arguments.data)
     config = load_config(arguments.config, JointConfig)
     pretrain = load_config(arguments.pretrain, PretrainConfig)
     metric = make_metric(config, MertEncoder.from_pretrained(arguments.encoder))
-    studies, ladders = build_features(metric, config, pretrain, root, arguments.work)
-    left_out = [s for s in studies if any(name in s.name for name in arguments.leave_out)]
-    names = {study.name for study in left_out}
-    kept = [study for study in studies if study.name not in names]
-    trainer = Trainer(config, metric, kept, ladders, arguments.work / arguments.name)
+    material = build_alignment_set(metric, config.ladders, pretrain.corpus, root, arguments.work)
+    left_out, kept = [], []
+    for study in material.studies:
+        chosen = any(name in study.name for name in arguments.leave_out)
+        (left_out if chosen else kept).append(study)
+    trainer = Trainer(config, metric, kept, material.ladders, arguments.work / arguments.name)
     trainer.resume()
+    return trainer, left_out
+
+
+def main() -> None:
+    """Command line of the stage."""
+    arguments = parse_arguments("Contrast and alignment of the head.")
+    trainer, left_out = prepare(arguments)
     run(trainer, left_out=left_out)
-    if left_out:
-        print(json.dumps({"leave_out": arguments.leave_out} | trainer.agreement(left_out)))
 
 
 if __name__ == "__main__":

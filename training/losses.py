@@ -15,9 +15,7 @@ NEAR_FRAMES = 5
 """Frames this near to an anchor are no negatives: they may sound the same."""
 
 
-def rating_loss(
-    distance: Float[Tensor, "pair"], human: Float[Tensor, "pair"]
-) -> Float[Tensor, ""]:
+def rating_loss(distance: Float[Tensor, "pair"], human: Float[Tensor, "pair"]) -> Float[Tensor, ""]:
     """1 - correlation of the distances with the ranks of the human ratings of one study."""
     ranks = human.argsort().argsort().to(distance.dtype)
     return 1.0 - _correlation(distance, ranks)

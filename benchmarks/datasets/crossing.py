@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.cache import content_hash
+from benchmarks.datasets.table import records
 from benchmarks.waveforms import read
 
 
@@ -21,7 +22,7 @@ def crossings(table: pd.DataFrame, *, decode: bool = False) -> list[str]:
             other silence around it is found. Reads every file.
     """
     sides: dict[str, set[str]] = defaultdict(set)
-    for row in table[["group", "split"]].drop_duplicates().to_dict("records"):
+    for row in records(table[["group", "split"]].drop_duplicates()):
         sides[f"group {row['group']}"].add(row["split"])
     lines = [f"{group} is on both sides" for group, found in sides.items() if len(found) > 1]
     lines += _audio_crossings(table, content_hash, "file")
@@ -41,7 +42,7 @@ def sound_hash(path: str) -> str:
 def _audio_crossings(table: pd.DataFrame, identify: Callable[[str], str], kind: str) -> list[str]:
     files: dict[str, dict[str, str]] = defaultdict(dict)
     known: dict[str, str] = {}
-    for row in table[["reference", "test", "split"]].to_dict("records"):
+    for row in records(table[["reference", "test", "split"]]):
         for path in (row["reference"], row["test"]):
             if path not in known:
                 known[path] = identify(path)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,6 +45,11 @@ def make_table(rows: list[dict[str, object]]) -> pd.DataFrame:
     """A table of `COLUMNS` from rows, also when there are none."""
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype({"human": "float64", "raters": "Int64"})
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of any table as dictionaries, for loops."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def find_root(data: str | os.PathLike[str] | None = None) -> Path:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.datasets.sources import VOICE
 from benchmarks.datasets.splits import splits
-from benchmarks.datasets.table import Reading, make_table
+from benchmarks.datasets.table import Reading, make_table, records
 from pamt_metric.errors import InputError
 
 NAME = "voice"
@@ -38,25 +38,25 @@ def read(root: Path) -> Reading:
     dataset = splits()[NAME]
     rows: list[dict[str, object]] = []
     missing: dict[str, None] = {}
-    for pair in ratings.itertuples(index=False):
-        singer = singer_of(pair.session)
+    for pair in records(ratings):
+        singer = singer_of(pair["session"])
         if singer not in dataset.split:
-            missing[f"session {pair.session}: splits.toml does not list singer {singer}"] = None
+            missing[f"session {pair['session']}: splits.toml does not list singer {singer}"] = None
             continue
-        absent = [sound for sound in (pair.a, pair.b) if not (folder / sound).is_file()]
-        missing.update(dict.fromkeys(f"session {pair.session}: {sound}" for sound in absent))
+        absent = [sound for sound in (pair["a"], pair["b"]) if not (folder / sound).is_file()]
+        missing.update(dict.fromkeys(f"session {pair['session']}: {sound}" for sound in absent))
         if absent:
             continue
         rows.append(
             {
                 "dataset": NAME,
-                "study": pair.session,
+                "study": pair["session"],
                 "group": singer,
                 "question": "",
-                "reference": str(folder / pair.a),
-                "test": str(folder / pair.b),
-                "human": pair.dissimilarity_mean,
-                "raters": pair.n_raters,
+                "reference": str(folder / pair["a"]),
+                "test": str(folder / pair["b"]),
+                "human": pair["dissimilarity_mean"],
+                "raters": pair["n_raters"],
                 "split": dataset.split[singer],
             }
         )

@@ -5,17 +5,13 @@ each pair, the evidence that does not pass through the head is computed once too
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, fields
 
-import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from pamt_metric import audio
 from pamt_metric.distance import (
     EVIDENCE,
     Encoded,
@@ -27,7 +23,7 @@ from pamt_metric.distance import (
 from pamt_metric.head import Embedding
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
-from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
+from pamt_metric.psychoacoustics.frames import n_frames
 
 EAR_EVIDENCE = tuple(name for name in EVIDENCE if name != "sequence")
 """Evidence that the ear alone gives."""
@@ -44,7 +40,7 @@ class ClipSet:
     def at(self, index: Sequence[int] | Tensor) -> "ClipSet":
         """Some of the clips."""
         index = torch.as_tensor(index)
-        return ClipSet(_map_tokens(lambda x: x[index], self.tokens), self.states[index])
+        return ClipSet(pick_tokens(self.tokens, index), self.states[index])
 
 
 @dataclass(frozen=True)
@@ -67,21 +63,6 @@ class PairSet:
     weight: Float[Tensor, "pair frame"]
 
 
-@dataclass(frozen=True)
-class Study:
-    """A listening study: pairs and what people said of them."""
-
-    name: str
-    dataset: str
-    pairs: PairSet
-    human: Float[Tensor, "pair"]
-
-
-def read_clip(path: str | Path) -> Float[Tensor, "channel time"]:
-    """A file at 48 kHz."""
-    return audio.load(path, target_rate=SAMPLE_RATE).waveform[0]
-
-
 @torch.no_grad()
 def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel time"]]) -> ClipSet:
     """Tokens and hidden states of mono or stereo clips at the metric's listening level.
@@ -99,8 +80,7 @@ def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel tim
         tokens.append(metric.ear(leveled, lengths, n_frame=n_frame))
         hidden = metric.hidden_states(leveled, lengths).half()
         states.append(functional.pad(hidden, (0, 0, 0, n_frame - hidden.shape[2])))
-    parts = {f.name: torch.cat([getattr(t, f.name) for t in tokens]) for f in fields(EarTokens)}
-    return ClipSet(EarTokens(**parts), torch.cat(states))
+    return ClipSet(join_tokens(tokens), torch.cat(states))
 
 
 @torch.no_grad()
@@ -108,32 +88,13 @@ def pair_features(clips: ClipSet, first: Tensor, second: Tensor) -> PairSet:
     """The ear's evidence on pairs of clips."""
     means, patterns, weights = [], [], []
     for a, b in zip(first.split(_BATCH), second.split(_BATCH), strict=True):
-        one, two = (_map_tokens(lambda x, i=i: x[i], clips.tokens) for i in (a, b))
+        one, two = pick_tokens(clips.tokens, a), pick_tokens(clips.tokens, b)
         weight = frame_weight(one, two)
         maps = evidence_maps(_without_head(one), _without_head(two))
         means.append(torch.stack([mean_over_map(maps[k], weight) for k in EAR_EVIDENCE], dim=-1))
         patterns.append(pattern_difference(one, two))
         weights.append(weight)
-    return PairSet(
-        clips, first, second, torch.cat(means), torch.cat(patterns), torch.cat(weights)
-    )
-
-
-def rated_studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
-    """Features of every study of a table of ratings (see `benchmarks.datasets`)."""
-    studies = []
-    for (dataset, name), rows in table.groupby(["dataset", "study"], sort=True):
-        paths = sorted({*rows["reference"], *rows["test"]}, key=str)
-        number = {path: i for i, path in enumerate(paths)}
-        clips = clip_features(metric, [read_clip(path) for path in paths])
-        pairs = pair_features(
-            clips,
-            torch.tensor([number[path] for path in rows["reference"]]),
-            torch.tensor([number[path] for path in rows["test"]]),
-        )
-        human = torch.from_numpy(rows["human"].to_numpy(np.float32, copy=True))
-        studies.append(Study(f"{dataset}/{name}", str(dataset), pairs, human))
-    return studies
+    return PairSet(clips, first, second, torch.cat(means), torch.cat(patterns), torch.cat(weights))
 
 
 def _without_head(tokens: EarTokens) -> Encoded:
@@ -141,7 +102,12 @@ def _without_head(tokens: EarTokens) -> Encoded:
     return Encoded(tokens, Embedding(sequence=empty, pooled=empty[:, 0]))
 
 
-def _map_tokens(function, tokens: EarTokens) -> EarTokens:
-    return replace(
-        tokens, **{field.name: function(getattr(tokens, field.name)) for field in fields(EarTokens)}
-    )
+def pick_tokens(tokens: EarTokens, index: Tensor) -> EarTokens:
+    """Tokens of some clips of a batch, in the order of `index`."""
+    return EarTokens(**{f.name: getattr(tokens, f.name)[index] for f in fields(EarTokens)})
+
+
+def join_tokens(batches: Sequence[EarTokens]) -> EarTokens:
+    """One batch out of several that have as many frames."""
+    names = [f.name for f in fields(EarTokens)]
+    return EarTokens(**{n: torch.cat([getattr(t, n) for t in batches]) for n in names})

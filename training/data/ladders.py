@@ -6,6 +6,7 @@ family is a list of rungs, mildest first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,54 +27,47 @@ QUIETEST_RMS = 0.005
 _N_TRIES = 20
 
 Waveform = np.ndarray  # (1, time) float32 at 48 kHz
-Rung = Callable[[Waveform, Waveform, np.random.Generator], Waveform]
 
 
-def _noise(snr_db: float) -> Rung:
-    return lambda x, other, rng: degrade.white_noise(x, SAMPLE_RATE, snr_db=snr_db, generator=rng)
-
-
-def _low_pass(cutoff_hz: float) -> Rung:
-    return lambda x, other, rng: degrade.low_pass(x, SAMPLE_RATE, cutoff_hz=cutoff_hz)
-
-
-def _codec(name: str, kbps: float) -> Rung:
-    return lambda x, other, rng: degrade.codec(x, SAMPLE_RATE, name=name, kbps=kbps)
-
-
-def _clip(fraction: float) -> Rung:
-    return lambda x, other, rng: degrade.clip(x, SAMPLE_RATE, fraction_of_peak=fraction)
-
-
-def _quantise(bits: int) -> Rung:
-    return lambda x, other, rng: degrade.quantise(x, SAMPLE_RATE, bits=bits)
-
-
-def _reverb(wet: float) -> Rung:
-    return lambda x, other, rng: degrade.reverb(
-        x, SAMPLE_RATE, rt60_s=0.6, wet=wet, generator=np.random.default_rng(0)
-    )
-
-
-def _leak(level_db: float) -> Rung:
+def _leak(waveform: Waveform, sample_rate: int, *, level_db: float, other: Waveform) -> Waveform:
     """Another song underneath, as a bad separation leaves it."""
-    return lambda x, other, rng: (x + other * 10.0 ** (level_db / 20.0)).astype(np.float32)
+    return (waveform + other * 10.0 ** (level_db / 20.0)).astype(np.float32)
 
 
-def _loss(share: float) -> Rung:
-    return lambda x, other, rng: degrade.packet_loss(x, SAMPLE_RATE, loss=share, generator=rng)
+@dataclass(frozen=True)
+class Rung:
+    """A degradation of one strength; `needs` names what else than the waveform it takes."""
+
+    degrade: Callable[..., Waveform]
+    needs: tuple[str, ...] = ()
+
+    def __call__(self, waveform: Waveform, **available: object) -> Waveform:
+        """The degraded copy."""
+        return self.degrade(waveform, SAMPLE_RATE, **{n: available[n] for n in self.needs})
 
 
+def _family(
+    degradation: Callable[..., Waveform],
+    knob: str,
+    values: Sequence[float],
+    *,
+    needs: tuple[str, ...] = (),
+    **fixed: object,
+) -> tuple[Rung, ...]:
+    return tuple(Rung(partial(degradation, **{knob: v}, **fixed), needs) for v in values)
+
+
+_RANDOM = ("generator",)
 FAMILIES: dict[str, tuple[Rung, ...]] = {
-    "noise": tuple(map(_noise, (60.0, 40.0, 20.0, 0.0))),
-    "low-pass": tuple(map(_low_pass, (12000.0, 7000.0, 3500.0))),
-    "mp3": tuple(_codec("mp3", kbps) for kbps in (128, 64, 32)),
-    "opus": tuple(_codec("opus", kbps) for kbps in (96, 24, 8)),
-    "clipping": tuple(map(_clip, (0.7, 0.4, 0.2))),
-    "quantisation": tuple(map(_quantise, (12, 9, 6))),
-    "reverberation": tuple(map(_reverb, (0.1, 0.3, 0.6))),
-    "leakage": tuple(map(_leak, (-40.0, -25.0, -10.0))),
-    "packet loss": tuple(map(_loss, (0.02, 0.08, 0.3))),
+    "noise": _family(degrade.white_noise, "snr_db", (60.0, 40.0, 20.0, 0.0), needs=_RANDOM),
+    "low-pass": _family(degrade.low_pass, "cutoff_hz", (12000.0, 7000.0, 3500.0)),
+    "mp3": _family(degrade.codec, "kbps", (128, 64, 32), name="mp3"),
+    "opus": _family(degrade.codec, "kbps", (96, 24, 8), name="opus"),
+    "clipping": _family(degrade.clip, "fraction_of_peak", (0.7, 0.4, 0.2)),
+    "quantisation": _family(degrade.quantise, "bits", (12, 9, 6)),
+    "reverberation": _family(degrade.reverb, "wet", (0.1, 0.3, 0.6), needs=_RANDOM, rt60_s=0.6),
+    "leakage": _family(_leak, "level_db", (-40.0, -25.0, -10.0), needs=("other",)),
+    "packet loss": _family(degrade.packet_loss, "loss", (0.02, 0.08, 0.3), needs=_RANDOM),
 }
 SEVERE = {("noise", 3)}
 """Rungs so strong that another song need not be farther."""
@@ -108,8 +102,11 @@ def build_ladders(config: LadderConfig, corpus: Corpus, ear: Ear) -> Ladders:
         names = [list(FAMILIES)[i] for i in sorted(drawn)]
         copies += _masked_copies(index, clip, ear)
         for name in names:
-            for rung, apply in enumerate(FAMILIES[name]):
-                waveform = apply(clip[None], other[None], rng)[0]
+            seed = int(rng.integers(2**32))
+            for rung, degraded in enumerate(FAMILIES[name]):
+                # One seed a family: its rungs differ in strength, not in what chance brought.
+                generator = np.random.default_rng(seed)
+                waveform = degraded(clip[None], generator=generator, other=other[None])[0]
                 copies.append(Copy(index, name, rung, torch.from_numpy(waveform)))
     return Ladders([torch.from_numpy(clip) for clip in clips], copies)
 

@@ -4,6 +4,8 @@ White noise is weighed in short-time spectra so that its excitation in every ban
 masked threshold of the clip, by our own ear, plus a level. At 0 dB it should be just noticeable.
 """
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -45,6 +47,7 @@ def add_masked_noise(
     return result
 
 
+@lru_cache(maxsize=1)
 def _white_excitation(ear: Ear) -> Float[Tensor, "band"]:
     """Excitation of white noise of variance 1."""
     noise = torch.randn(4 * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,118 @@
+"""What the head learns from, as frozen features: rated studies and degradation ladders, cached."""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmarks.datasets import TRAIN, load
+from pamt_metric import audio
+from pamt_metric.metric import Metric
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
+from training.config import CorpusConfig, LadderConfig
+from training.data.corpus import build_corpus
+from training.data.features import PairSet, clip_features, pair_features
+from training.data.ladders import MASKED_NOISE, build_ladders
+
+RATED_DATASETS = ("timbre", "voice")
+"""Studies whose question the distance answers; separation asks about parts of a comparison."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A listening study: pairs and what people said of them, larger = more different."""
+
+    name: str
+    pairs: PairSet
+    human: Float[Tensor, "pair"]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A clip, number 0 of `pairs.clips`, against each of its copies; family and rung of each."""
+
+    pairs: PairSet
+    families: tuple[str, ...]
+    rungs: tuple[int, ...]
+
+    def neighbours(self) -> np.ndarray:
+        """Indices of pairs whose successor is the next stronger rung of the same family."""
+        families = np.array(self.families)
+        return np.flatnonzero(families[:-1] == families[1:])
+
+    def masked_noise(self) -> np.ndarray:
+        """Indices of the pairs with noise around the masked threshold, weakest first."""
+        return np.flatnonzero(np.array(self.families) == MASKED_NOISE)
+
+
+@dataclass(frozen=True)
+class AlignmentSet:
+    """All studies of the train split and all ladders."""
+
+    studies: list[Study]
+    ladders: list[Ladder]
+
+
+def build_alignment_set(
+    metric: Metric, ladders: LadderConfig, corpus: CorpusConfig, root: Path, work: Path
+) -> AlignmentSet:
+    """Compute all features, or open the cache where corpus, ladders and encoder are the same."""
+    weights = hashlib.sha256()
+    for tensor in metric.encoder.state_dict().values():
+        weights.update(tensor.numpy().tobytes())
+    key = json.dumps([asdict(ladders), asdict(corpus), weights.hexdigest()])
+    path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
+    if path.is_file():
+        # A cache that this function wrote, of this module's classes: more than tensors.
+        return torch.load(path, weights_only=False)
+    _log.info("computing features of the rated studies")
+    studies = _studies(metric, load(root, datasets=RATED_DATASETS, split=TRAIN))
+    found = AlignmentSet(studies, _ladders(metric, ladders, corpus, root, work))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(found, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+    return found
+
+
+def _studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
+    studies = []
+    for dataset, name in sorted(set(zip(table["dataset"], table["study"], strict=True))):
+        rows = table[(table["dataset"] == dataset) & (table["study"] == name)]
+        paths = sorted({*rows["reference"], *rows["test"]}, key=str)
+        number = {path: i for i, path in enumerate(paths)}
+        waveforms = [audio.load(path, target_rate=SAMPLE_RATE).waveform[0] for path in paths]
+        pairs = pair_features(
+            clip_features(metric, waveforms),
+            torch.tensor([number[path] for path in rows["reference"]]),
+            torch.tensor([number[path] for path in rows["test"]]),
+        )
+        human = torch.from_numpy(rows["human"].to_numpy(np.float32, copy=True))
+        studies.append(Study(f"{dataset}/{name}", pairs, human))
+    return studies
+
+
+def _ladders(
+    metric: Metric, config: LadderConfig, corpus: CorpusConfig, root: Path, work: Path
+) -> list[Ladder]:
+    with torch.no_grad():
+        made = build_ladders(config, build_corpus(corpus, root, work), metric.ear)
+    ladders = []
+    for index, clip in enumerate(made.clips):
+        copies = [copy for copy in made.copies if copy.clip == index]
+        features = clip_features(metric, [w[None] for w in (clip, *(c.waveform for c in copies))])
+        second = torch.arange(1, len(copies) + 1)
+        pairs = pair_features(features, torch.zeros_like(second), second)
+        families = tuple(copy.family for copy in copies)
+        ladders.append(Ladder(pairs, families, tuple(copy.rung for copy in copies)))
+        if index % 20 == 0:
+            _log.info("features of ladder %d of %d", index, len(made.clips))
+    return ladders
