@@ -17,7 +17,7 @@ from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
 from benchmarks.cache import ValueCache
 from benchmarks.datasets import READERS, SPLITS, custom, find_root, load, recordings
-from benchmarks.datasets.table import records
+from benchmarks.datasets.table import groups, records
 from pamt_metric.errors import InputError, PamtError
 
 RESULTS = Path(__file__).with_name("results")
@@ -48,7 +48,7 @@ def data(*, data: Data = None) -> None:
     for name, reader in READERS.items():
         reading = reader.read(root)
         lines += [f"{name}: {line}" for line in reading.missing]
-        for key, part in reading.table.groupby(["question", "split"]):
+        for key, part in groups(reading.table, ["question", "split"]):
             table.add_row(name, *key, str(part["study"].nunique()), str(len(part)))
     found = recordings.read(root)
     table.add_row("recordings", "", "", str(len(found.paths)), "")
@@ -205,20 +205,20 @@ def _studies(summary: pd.DataFrame) -> Table:
 
 
 def _print_undefined(result: pd.DataFrame) -> None:
-    undefined = result[result["reason"] != ""]
-    for (name, reason), part in undefined.groupby(["metric", "reason"]):
-        line = f"no value from {name} on {len(part)} pairs: {reason}"
-        console.print(line, markup=False, highlight=False)
+    for (name, reason), part in groups(result, ["metric", "reason"]):
+        if reason:
+            line = f"no value from {name} on {len(part)} pairs: {reason}"
+            console.print(line, markup=False, highlight=False)
 
 
 def _print_orderings(name: str, result: pd.DataFrame) -> bool:
     summary = orderings_run.summarise(result)
     kinds = list(dict.fromkeys(summary["kind"]))
     table = Table("recording", *kinds, title=name)
-    for recording, part in summary.groupby("recording", sort=False):
+    for (recording,), part in groups(summary, ["recording"]):
         table.add_row(recording[:30], *(f"{r['held']}/{r['counted']}" for r in records(part)))
-    sums = summary.groupby("kind")[["held", "counted"]].sum()
-    table.add_row("all", *(f"{sums.held[kind]}/{sums.counted[kind]}" for kind in kinds))
+    sums = [part[["held", "counted"]].sum() for _, part in groups(summary, ["kind"])]
+    table.add_row("all", *(f"{total['held']}/{total['counted']}" for total in sums))
     console.print(table)
     held, counted = orderings_run.share_held(result)
     all_held, all_counted = orderings_run.share_held(result, others=orderings_run.EACH_OTHER)

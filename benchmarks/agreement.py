@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from benchmarks.cache import ValueCache
-from benchmarks.datasets.table import records
+from benchmarks.datasets.table import groups, records
 from benchmarks.metrics import Measurement, Metric, measure
 from benchmarks.waveforms import read_pair
 from pamt_metric.errors import InputError
@@ -32,6 +32,8 @@ ITEM_COLUMNS = (
 )
 STUDY_KEYS = ["dataset", "question", "split", "study", "metric"]
 DATASET_KEYS = ["dataset", "question", "split", "metric"]
+# A run replaces the rows of the file that have these in common with it.
+REPLACED_KEYS = ["dataset", "split", "metric"]
 COEFFICIENTS = ("spearman", "pearson", "kendall")
 N_RESAMPLES = 1000
 # Two-sided 95 % interval.
@@ -64,7 +66,7 @@ def values(
         value=[measurement.value for measurement in measurements],
         reason=[measurement.reason for measurement in measurements],
     )
-    return items[list(ITEM_COLUMNS)].reset_index(drop=True)
+    return pd.DataFrame(items, columns=list(ITEM_COLUMNS)).reset_index(drop=True)
 
 
 def _measure_files(
@@ -88,36 +90,41 @@ def by_study(items: pd.DataFrame) -> pd.DataFrame:
     """Spearman, Pearson and Kendall within each study, and on how many pairs; else NaN."""
     rows = [
         dict(zip(STUDY_KEYS, key, strict=True)) | _correlations(study)
-        for key, study in items.groupby(STUDY_KEYS, sort=False)
+        for key, study in groups(items, STUDY_KEYS)
     ]
     return pd.DataFrame(rows, columns=[*STUDY_KEYS, "n_items", "n_undefined", *COEFFICIENTS])
 
 
+def _defined(study: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Human judgements and values of the pairs that have a value."""
+    human, value = (np.asarray(study[column], dtype=np.float64) for column in ("human", "value"))
+    finite = np.isfinite(value)
+    return human[finite], value[finite]
+
+
 def _correlations(study: pd.DataFrame) -> dict[str, float]:
-    defined = study[np.isfinite(study["value"])]
-    human, value = defined["human"].to_numpy(), defined["value"].to_numpy()
-    counts = {"n_items": len(defined), "n_undefined": len(study) - len(defined)}
-    if len(defined) < MIN_ITEMS or np.ptp(human) == 0 or np.ptp(value) == 0:
+    human, value = _defined(study)
+    counts = {"n_items": len(value), "n_undefined": len(study) - len(value)}
+    if len(value) < MIN_ITEMS or np.ptp(human) == 0 or np.ptp(value) == 0:
         return counts | dict.fromkeys(COEFFICIENTS, np.nan)
     return counts | {
-        "spearman": float(stats.spearmanr(human, value).statistic),
-        "pearson": float(stats.pearsonr(human, value).statistic),
-        "kendall": float(stats.kendalltau(human, value).statistic),
+        "spearman": float(stats.spearmanr(human, value)[0]),
+        "pearson": float(stats.pearsonr(human, value)[0]),
+        "kendall": float(stats.kendalltau(human, value)[0]),
     }
 
 
 def by_dataset(items: pd.DataFrame, *, n_resamples: int = N_RESAMPLES) -> pd.DataFrame:
     """Mean over studies of each coefficient, and the 95 % bootstrap interval of Spearman's."""
-    studies = by_study(items)
     rows = []
-    for key, group in items.groupby(DATASET_KEYS, sort=False):
-        mine = studies[(studies[DATASET_KEYS] == list(key)).all(axis=1)]
+    for key, group in groups(items, DATASET_KEYS):
+        studies = by_study(group)
         low, high = _interval(group, n_resamples)
         rows.append(
             dict(zip(DATASET_KEYS, key, strict=True))
-            | {"n_studies": len(mine)}
-            | mine[["n_items", "n_undefined"]].sum().to_dict()
-            | mine[list(COEFFICIENTS)].mean(skipna=False).to_dict()
+            | {"n_studies": len(studies)}
+            | {count: int(studies[count].sum()) for count in ("n_items", "n_undefined")}
+            | {name: float(np.mean(studies[name].to_numpy())) for name in COEFFICIENTS}
             | {"low": low, "high": high}
         )
     return pd.DataFrame(rows)
@@ -127,18 +134,18 @@ def _interval(group: pd.DataFrame, n_resamples: int) -> tuple[float, float]:
     """Interval of the mean over studies when each study's pairs are drawn again."""
     generator = np.random.default_rng(0)
     per_study = []
-    for _, study in group.groupby("study", sort=True):
-        defined = study[np.isfinite(study["value"])]
-        if len(defined) < MIN_ITEMS:
+    for _, study in groups(group, ["study"]):
+        human, value = _defined(study)
+        if len(value) < MIN_ITEMS:
             return np.nan, np.nan
-        drawn = generator.integers(len(defined), size=(n_resamples, len(defined)))
-        human, value = (defined[column].to_numpy()[drawn] for column in ("human", "value"))
-        per_study.append(_spearman_rows(human, value))
+        drawn = generator.integers(len(value), size=(n_resamples, len(value)))
+        per_study.append(_spearman_rows(human[drawn], value[drawn]))
     # A draw of one study may be constant (small studies with ties): it drops out of that mean.
     stacked = np.ma.masked_invalid(np.stack(per_study)).mean(axis=0).compressed()
     if not stacked.size:
         return np.nan, np.nan
-    return tuple(float(x) for x in np.percentile(stacked, INTERVAL))
+    low, high = np.percentile(stacked, INTERVAL)
+    return float(low), float(high)
 
 
 def _spearman_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -160,12 +167,10 @@ def write_items(items: pd.DataFrame, path: Path, *, root: Path | None = None) ->
         for column in ("reference", "test"):
             written[column] = [_below(value, root) for value in written[column]]
     if path.is_file():
-        text = dict.fromkeys(("question", "reason"), str)
-        kept = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"value": [""]})
-        replaced = ["dataset", "split", "metric"]
-        mine = set(written[replaced].itertuples(index=False, name=None))
-        stays = [row not in mine for row in kept[replaced].itertuples(index=False, name=None)]
-        written = pd.concat([kept[stays], written], ignore_index=True)
+        kept = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]})
+        mine = {key for key, _ in groups(written, REPLACED_KEYS)}
+        stay = [rows for key, rows in groups(kept, REPLACED_KEYS) if key not in mine]
+        written = pd.concat([*stay, written], ignore_index=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     written.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
 

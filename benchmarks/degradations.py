@@ -56,8 +56,10 @@ def low_pass(waveform: np.ndarray, sample_rate: int, *, cutoff_hz: float) -> np.
         )
     width = TRANSITION_SHARE * cutoff_hz / (sample_rate / 2)
     n_taps, beta = signal.kaiserord(STOP_BAND_DB, width)
-    taps = signal.firwin(n_taps | 1, cutoff_hz, window=("kaiser", beta), fs=sample_rate)
-    return _filter_without_delay(waveform, taps)
+    half = int(n_taps) // 2
+    taps = np.sinc(2.0 * cutoff_hz / sample_rate * np.arange(-half, half + 1))
+    taps *= np.kaiser(2 * half + 1, beta)
+    return _filter_without_delay(waveform, taps / taps.sum())
 
 
 def equalise(

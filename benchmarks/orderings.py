@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import degradations
+from benchmarks.datasets.table import groups
 from benchmarks.metrics import Metric, measure
 from benchmarks.waveforms import match_channels, read, resample
 
@@ -160,23 +161,26 @@ def orderings(
 
 def summarise(results: pd.DataFrame) -> pd.DataFrame:
     """Orderings held and counted for each recording and kind."""
-    grouped = results.groupby(["metric", "recording", "kind"], sort=False)["held"]
-    return grouped.agg(held="sum", counted="size").reset_index()
+    keys = ["metric", "recording", "kind"]
+    rows = [
+        (*key, int(part["held"].to_numpy().sum()), len(part)) for key, part in groups(results, keys)
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "held", "counted"])
 
 
 def share_held(results: pd.DataFrame, *, others: str = NEAREST_OTHER) -> tuple[int, int]:
     """Orderings that held, and all that count, with one of the two ways to take the others."""
     left_out = EACH_OTHER if others == NEAREST_OTHER else NEAREST_OTHER
-    counted = results[results["kind"] != left_out]["held"]
+    counted = np.asarray(results["held"])[np.asarray(results["kind"] != left_out)]
     return int(counted.sum()), len(counted)
 
 
 def write(results: pd.DataFrame, path: Path) -> None:
     """Writes the orderings; rows of other metrics that are in the file already stay."""
     if path.is_file():
-        kept = pd.read_csv(path)
-        kept = kept[~kept["metric"].isin(results["metric"].unique())]
-        results = pd.concat([kept, results], ignore_index=True) if len(kept) else results
+        mine = set(results["metric"])
+        stay = [rows for (name,), rows in groups(pd.read_csv(path), ["metric"]) if name not in mine]
+        results = pd.concat([*stay, results], ignore_index=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     results.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -209,8 +209,9 @@ class Trainer:
         """Spearman correlation with the ratings of each study."""
         found = {}
         for study in studies:
-            distance = self.distances(study.pairs).numpy()
-            found[study.name] = float(spearmanr(distance, study.human.numpy())[0])
+            distance = pd.Series(self.distances(study.pairs).numpy())
+            human = pd.Series(study.human.numpy())
+            found[study.name] = float(distance.corr(human, method="spearman"))
         return found
 
     @torch.no_grad()

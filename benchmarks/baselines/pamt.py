@@ -60,7 +60,8 @@ def _load(argument: str | None, part: str) -> Pamt:
 
     base = "pamt" if part == "distance" else f"pamt-{part}"
     name = base if argument is None else f"{base}@{argument}"
-    return Pamt(pamt_metric.load(argument), name=name, part=part)
+    metric = pamt_metric.load() if argument is None else pamt_metric.load(argument)
+    return Pamt(metric, name=name, part=part)
 
 
 for _part in PARTS:

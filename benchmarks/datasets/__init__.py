@@ -57,4 +57,4 @@ def load(
             logger.warning("%s: %s", name, line)
         tables.append(reading.table)
     table = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    return table if split is None else table[table["split"] == split].reset_index(drop=True)
+    return table if split is None else table.query("split == @split").reset_index(drop=True)

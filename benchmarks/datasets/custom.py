@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets.splits import HELD_OUT, SPLITS
-from benchmarks.datasets.table import COLUMNS, Reading, make_table
+from benchmarks.datasets.table import COLUMNS, Reading, make_table, records
 from pamt_metric.errors import InputError
 
 REQUIRED = ("reference", "test", "human")
@@ -27,7 +27,7 @@ def read(path: Path) -> Reading:
         raise InputError(f"the listening test {path} does not exist")
     given = pd.read_csv(path, dtype={"study": str, "group": str, "question": str})
     _check_columns(given, path)
-    human = pd.to_numeric(given["human"], errors="coerce").to_numpy(dtype=np.float64)
+    human = np.asarray(pd.to_numeric(given["human"], errors="coerce"), dtype=np.float64)
     if not np.isfinite(human).all():
         line = int(np.flatnonzero(~np.isfinite(human))[0]) + 2
         raise InputError(f"{path}, line {line}: human must be a finite number")
@@ -66,7 +66,7 @@ def _defaults(path: Path) -> dict[str, object]:
 def _resolve(given: pd.DataFrame, folder: Path) -> Reading:
     rows: list[dict[str, object]] = []
     missing: dict[str, None] = {}
-    for row in given.to_dict("records"):
+    for row in records(given):
         row["reference"], row["test"] = (str(folder / row[x]) for x in ("reference", "test"))
         absent = [row[x] for x in ("reference", "test") if not Path(row[x]).is_file()]
         missing.update(dict.fromkeys(f"{sound} is absent" for sound in absent))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.datasets.sources import SISEC18
 from benchmarks.datasets.splits import splits
-from benchmarks.datasets.table import Reading, make_table
+from benchmarks.datasets.table import Reading, groups, make_table
 
 NAME = "sisec18"
 SOURCES = (SISEC18,)
@@ -29,8 +29,8 @@ def read(root: Path) -> Reading:
     dataset = splits()[NAME]
     rows: list[dict[str, object]] = []
     missing: dict[str, None] = {}
-    for url, times in shown.groupby("url"):
-        song, file_name = PurePosixPath(str(url)).parts[-2:]
+    for (url,), times in groups(shown, ["url"]):
+        song, file_name = PurePosixPath(url).parts[-2:]
         if song not in dataset.split:
             missing[f"song {song}: splits.toml does not list it"] = None
             continue

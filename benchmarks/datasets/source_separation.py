@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks.datasets.sources import SOURCE_SEPARATION
 from benchmarks.datasets.splits import splits
-from benchmarks.datasets.table import Reading, make_table
+from benchmarks.datasets.table import Reading, groups, make_table
 
 NAME = "source_separation"
 SOURCES = (SOURCE_SEPARATION,)
@@ -36,7 +36,7 @@ def read(root: Path) -> Reading:
     dataset = splits()[NAME]
     rows: list[dict[str, object]] = []
     missing: dict[str, None] = {}
-    for (experiment, page, sound), judged in ratings.groupby(["experiment", "page", "sound"]):
+    for (experiment, page, sound), judged in groups(ratings, ["experiment", "page", "sound"]):
         if page not in dataset.split:
             missing[f"song {page}: splits.toml does not list it"] = None
             continue

@@ -1,6 +1,7 @@
 """The one table that every reader fills, and where its files are looked for."""
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,15 @@ def make_table(rows: list[dict[str, object]]) -> pd.DataFrame:
     return table.astype({"human": "float64", "raters": "Int64"})
 
 
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of any table as dictionaries, for loops."""
+# pandas is largely untyped: these two say once what its loops give.
+def records(table: Any) -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries."""
     return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+
+
+def groups(table: Any, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Each combination of the key columns' values in order of appearance, and its rows."""
+    yield from table.groupby(list(keys), sort=False)
 
 
 def find_root(data: str | os.PathLike[str] | None = None) -> Path:

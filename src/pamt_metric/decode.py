@@ -137,7 +137,7 @@ def _by_ffmpeg(source: FileSource, stream: Stream) -> tuple[Samples, int]:
             "of no stated length ...), ffmpeg would be needed: install it, or convert to wav"
         )
     if isinstance(source, (str, os.PathLike)):
-        return _run_ffmpeg(program, str(Path(os.fsdecode(source)).absolute()))
+        return _run_ffmpeg(program, os.fsdecode(source))
     # A pipe will not do: the index of an MP4 may stand at its end.
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "source")

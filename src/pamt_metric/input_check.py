@@ -95,7 +95,7 @@ def checked_rate(rate: Any, name: str) -> int:
     """The rate as an int, if it is one and plausible."""
     if rate is None:
         raise InputError(f"an array or tensor does not say its rate; give {name}= in Hz")
-    is_whole = isinstance(rate, (int, np.integer)) and not isinstance(rate, bool)
+    is_whole = isinstance(rate, (int, np.integer))
     if is_whole and MIN_SAMPLE_RATE_HZ <= rate <= MAX_SAMPLE_RATE_HZ:
         return int(rate)
     fix = ""

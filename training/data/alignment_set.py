@@ -85,8 +85,7 @@ def build_alignment_set(
 
 def _studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
     studies = []
-    for dataset, name in sorted(set(zip(table["dataset"], table["study"], strict=True))):
-        rows = table[(table["dataset"] == dataset) & (table["study"] == name)]
+    for name, rows in table.groupby(table["dataset"] + "/" + table["study"]):
         paths = sorted({*rows["reference"], *rows["test"]}, key=str)
         number = {path: i for i, path in enumerate(paths)}
         waveforms = [audio.load(path, target_rate=SAMPLE_RATE).waveform[0] for path in paths]
@@ -95,8 +94,8 @@ def _studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
             torch.tensor([number[path] for path in rows["reference"]]),
             torch.tensor([number[path] for path in rows["test"]]),
         )
-        human = torch.from_numpy(rows["human"].to_numpy(np.float32, copy=True))
-        studies.append(Study(f"{dataset}/{name}", pairs, human))
+        human = torch.tensor(list(rows["human"]), dtype=torch.float32)
+        studies.append(Study(str(name), pairs, human))
     return studies
 
 

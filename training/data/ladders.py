@@ -29,7 +29,7 @@ _N_TRIES = 20
 Waveform = np.ndarray  # (1, time) float32 at 48 kHz
 
 
-def _leak(waveform: Waveform, sample_rate: int, *, level_db: float, other: Waveform) -> Waveform:
+def _leak(waveform: Waveform, _: int, *, level_db: float, other: Waveform) -> Waveform:
     """Another song underneath, as a bad separation leaves it."""
     return (waveform + other * 10.0 ** (level_db / 20.0)).astype(np.float32)
 

@@ -81,8 +81,6 @@ class MertEncoder(nn.Module):
         self.frame_rate = self.sample_rate / self.hop_length
         self.width = int(self.module.config.hidden_size)
         self.n_layers = int(self.module.config.num_hidden_layers)
-        self.register_load_state_dict_pre_hook(_match_keys_hook)
-        self.register_load_state_dict_post_hook(_freeze_hook)
         self.requires_grad_(requires_grad=False)
         self.eval()
 
@@ -266,16 +264,3 @@ def _check_lengths(
         )
     windows.n_frames(min(sizes))  # refuses a clip shorter than one frame
     return sizes
-
-
-def _match_keys_hook(
-    encoder: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object
-) -> None:
-    """Let weights load that were saved under another version's names of the weight norm."""
-    own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
-    state_dict.update(mert_files.match_keys(own, wanted=encoder.state_dict(prefix=prefix)))
-
-
-def _freeze_hook(encoder: nn.Module, *_: object) -> None:
-    """`load_state_dict(assign=True)` brings parameters that take gradients."""
-    encoder.requires_grad_(requires_grad=False)

@@ -38,7 +38,8 @@ PINNED = {
 }
 
 # The two names under which torch has kept the magnitude and the direction of a weight-normalised
-# convolution: torch.nn.utils.weight_norm, and torch.nn.utils.parametrizations.weight_norm.
+# convolution: torch.nn.utils.weight_norm, and torch.nn.utils.parametrizations.weight_norm. torch
+# itself reads the first into the second; renaming before that lets the check name what is wrong.
 WEIGHT_NORM_SUFFIXES = (
     ("weight_g", "parametrizations.weight.original0"),
     ("weight_v", "parametrizations.weight.original1"),
