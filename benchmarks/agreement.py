@@ -7,6 +7,7 @@ that rate all pairs of a few sounds it is narrower than one over sounds would be
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,11 @@ STUDY_KEYS = ["dataset", "question", "split", "study", "metric"]
 DATASET_KEYS = ["dataset", "question", "split", "metric"]
 # A run replaces the rows of the file that have these in common with it.
 REPLACED_KEYS = ["dataset", "split", "metric"]
-COEFFICIENTS = ("spearman", "pearson", "kendall")
+COEFFICIENTS = {
+    "spearman": stats.spearmanr,
+    "pearson": stats.pearsonr,
+    "kendall": stats.kendalltau,
+}
 N_RESAMPLES = 1000
 # Two-sided 95 % interval.
 INTERVAL = (2.5, 97.5)
@@ -107,11 +112,8 @@ def _correlations(study: pd.DataFrame) -> dict[str, float]:
     counts = {"n_items": len(value), "n_undefined": len(study) - len(value)}
     if len(value) < MIN_ITEMS or np.ptp(human) == 0 or np.ptp(value) == 0:
         return counts | dict.fromkeys(COEFFICIENTS, np.nan)
-    return counts | {
-        "spearman": float(stats.spearmanr(human, value)[0]),
-        "pearson": float(stats.pearsonr(human, value)[0]),
-        "kendall": float(stats.kendalltau(human, value)[0]),
-    }
+    results: dict[str, Any] = {name: call(human, value) for name, call in COEFFICIENTS.items()}
+    return counts | {name: float(result.statistic) for name, result in results.items()}
 
 
 def by_dataset(items: pd.DataFrame, *, n_resamples: int = N_RESAMPLES) -> pd.DataFrame:
@@ -123,7 +125,10 @@ def by_dataset(items: pd.DataFrame, *, n_resamples: int = N_RESAMPLES) -> pd.Dat
         rows.append(
             dict(zip(DATASET_KEYS, key, strict=True))
             | {"n_studies": len(studies)}
-            | {count: int(studies[count].sum()) for count in ("n_items", "n_undefined")}
+            | {
+                count: int(np.sum(studies[count].to_numpy()))
+                for count in ("n_items", "n_undefined")
+            }
             | {name: float(np.mean(studies[name].to_numpy())) for name in COEFFICIENTS}
             | {"low": low, "high": high}
         )

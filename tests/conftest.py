@@ -7,11 +7,36 @@ in its signatures is installed only afterwards.
 import os
 import socket
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hypothesis
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from pamt_metric import Metric
+
+# As the bundled model's encoder, and tiny.
+TINY_ENCODER = {
+    "conv_dim": [16] * 7,
+    "feat_extract_norm": "layer",
+    "conv_bias": True,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+TINY_HEAD = {
+    "encoder_layers": [0, 1, 2],
+    "encoder_width": 32,
+    "width": 32,
+    "n_blocks": 2,
+    "n_heads": 2,
+    "dim": 16,
+    "statistics_dim": 8,
+}
 
 # Read by child processes too; their import of the Hub client sees it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -59,3 +84,22 @@ def seeded_torch() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_head_config() -> dict[str, Any]:
+    """Arguments of the head inside `tiny_metric`."""
+    return dict(TINY_HEAD)
+
+
+@pytest.fixture(scope="session")
+def tiny_metric() -> "Metric":
+    """A whole metric with random weights, frozen; shared, so leave it as it is."""
+    from pamt_metric.encoders.mert import MertEncoder
+    from pamt_metric.head import SequenceHead
+    from pamt_metric.metric import Metric
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        metric = Metric(MertEncoder(TINY_ENCODER, normalize=False), SequenceHead(**TINY_HEAD))
+    return metric.requires_grad_(False).eval()

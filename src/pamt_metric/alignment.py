@@ -25,11 +25,11 @@ SAME_CONTENT = 0.4
 ZERO_LAG_SHARE = 0.95
 """A lag is used only where its peak beats that of no lag by this factor."""
 SEGMENT_LENGTH = 2**19
-"""Samples whose spectra are held at once; spectra of a longer clip are summed segment by segment."""
+"""Samples whose spectra are held at once; those of a longer clip are summed over segments."""
 
 
 def find_lag(
-    a: Float[Tensor, "batch time"], b: Float[Tensor, "batch time"]
+    a: Float[Tensor, "batch time_a"], b: Float[Tensor, "batch time_b"]
 ) -> Int64[Tensor, "batch"]:
     """Samples at 48 kHz by which `b` comes later than `a`; 0 where they are not the same content.
 
@@ -62,7 +62,9 @@ def cut_to_lag(
 
 
 def overlap_lengths(
-    lengths_a: Int64[Tensor, "batch"], lengths_b: Int64[Tensor, "batch"], lag: Int64[Tensor, "batch"]
+    lengths_a: Int64[Tensor, "batch"],
+    lengths_b: Int64[Tensor, "batch"],
+    lag: Int64[Tensor, "batch"],
 ) -> tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]:
     """Lengths after the cut, less the tail that only the cut left unmatched.
 
@@ -75,7 +77,7 @@ def overlap_lengths(
 
 
 def _correlation(
-    a: Float[Tensor, "batch time"], b: Float[Tensor, "batch time"], max_lag: int
+    a: Float[Tensor, "batch time_a"], b: Float[Tensor, "batch time_b"], max_lag: int
 ) -> Float[Tensor, "batch lag"]:
     """Normalised correlation at lags -max_lag..max_lag; positive lag: `b` is later."""
     length = min(max(a.shape[-1], b.shape[-1]), SEGMENT_LENGTH)

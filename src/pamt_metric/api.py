@@ -29,9 +29,7 @@ def distance(
 ) -> float | Float[Tensor, "*batch"]:
     """How different two clips sound, in just-noticeable differences: see `Metric.distance`."""
     metric = default_metric() if metric is None else metric
-    return metric.distance(
-        a, b, sample_rate=sample_rate, lengths=lengths, level=level, align=align
-    )
+    return metric.distance(a, b, sample_rate=sample_rate, lengths=lengths, level=level, align=align)
 
 
 def compare(
@@ -60,6 +58,4 @@ def embed(
 ) -> Float[Tensor, "*batch dim"] | tuple[Tensor, Tensor]:
     """Embedding of a clip or a batch: see `Metric.embed`."""
     metric = default_metric() if metric is None else metric
-    return metric.embed(
-        x, sample_rate=sample_rate, lengths=lengths, level=level, sequence=sequence
-    )
+    return metric.embed(x, sample_rate=sample_rate, lengths=lengths, level=level, sequence=sequence)

@@ -94,7 +94,7 @@ def save(
         card: licences, training data and figures.
         dtype: of stored weights; scalars and statistics stay in single precision.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,8 @@ def save(
     }
     state = _own_state(metric, config)
     stored = {key: _stored(value, dtype) for key, value in state.items()}
-    save_file(stored, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    # Not `save_file`: its files are readable by their owner alone, whatever the umask.
+    (folder / WEIGHTS_FILE).write_bytes(to_bytes(stored, metadata={"format": "pt"}))
     sha256 = _sha256(folder / WEIGHTS_FILE)
     config |= {"weights": {"sha256": sha256}, "card": card}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -37,6 +37,7 @@ AlignOption = Annotated[
     str, typer.Option("--align", help="auto: take out one lag up to 0.5 s; none: do not.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+VersionOption = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class _Row:
 
 
 @app.command()
-def score(
+def score(  # noqa: PLR0917 (typer calls it by name)
     reference: Annotated[str, typer.Argument(help="Audio file to compare with.")],
     tests: Annotated[list[str], typer.Argument(help="Audio files to score.", metavar="TEST...")],
-    as_json: JsonOption = False,
+    as_json: JsonOption = False,  # noqa: FBT002 (typer calls it by name)
     level: LevelOption = "match",
     align: AlignOption = "auto",
     model: ModelOption = "pamt-mini",
@@ -138,7 +139,7 @@ def info() -> None:
 @app.callback(invoke_without_command=True)
 def _version(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: VersionOption = False,  # noqa: FBT002 (typer calls it by name)
 ) -> None:
     if version:
         typer.echo(metadata.version("pamt-metric"))

@@ -6,6 +6,16 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+_MEANINGS = (
+    (0.0, "identical"),
+    (1.0, "below the just-noticeable difference"),
+    (3.0, "audible, slight"),
+    (8.0, "clearly different"),
+)
+_BEYOND = "very different, as another piece would be"
+"""Words for ranges of distance: 1 is the calibration, the others are where the degradation ladders
+and other recordings of the acceptance run lie (see docs/design.md)."""
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -69,7 +79,4 @@ class Comparison:
 
 def describe(distance: float) -> str:
     """What a distance means to a listener, in a few words."""
-    for limit, words in _MEANINGS:
-        if distance <= limit:
-            return words
-    return "sounds like something else"
+    return next((words for limit, words in _MEANINGS if distance <= limit), _BEYOND)

@@ -91,6 +91,8 @@ class PairEvidence:
 class PairDistance(nn.Module):
     """Learned mix of the evidence; about a dozen numbers, all positive by construction."""
 
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.log_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))

@@ -4,7 +4,7 @@
                                                                    -> pooled embedding (per clip)
 
 The ear's tokens modulate every normalisation, and what is audible weighs attention and pooling.
-Attention runs within windows of 374 frames (5 s), the encoder's own, so cost stays linear in time.
+Attention runs within windows of 375 frames (5 s), the encoder's own, so cost stays linear in time.
 
 Shapes: b batch, f frame, w width of the blocks, d dimension of an embedding.
 """
@@ -22,7 +22,7 @@ from pamt_metric.conditioning import EarConditioning, ModulatedNorm, audibility,
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 
-WINDOW_FRAMES = 374
+WINDOW_FRAMES = 375
 """Frames that attend to each other: those of one 5 s window of the encoder."""
 MASKED = -1e4
 """Attention logit of a frame beyond the clip's end; exp of it is exactly 0 in float32."""
@@ -87,6 +87,9 @@ class SequenceHead(nn.Module):
         statistics_dim: dimension that the clip statistics take in the pooled embedding.
         groups: token groups that condition the head; `()` switches conditioning off.
     """
+
+    statistics_mean: Tensor
+    statistics_scale: Tensor
 
     def __init__(
         self,
@@ -181,7 +184,7 @@ class SequenceHead(nn.Module):
 
 
 def _windows(x: Tensor, window: int) -> Tensor:
-    """(batch, frame, ...) -> (batch * window count, window, ...), the last one padded with zeros."""
+    """(batch, frame, ...) -> (batch * window count, window, ...), the last padded with zeros."""
     count = math.ceil(x.shape[1] / window)
     padded = functional.pad(x, (0, 0, 0, count * window - x.shape[1]))
     return padded.reshape(-1, window, x.shape[-1])

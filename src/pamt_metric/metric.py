@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,8 +21,11 @@ from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
 
-Level = Literal["match", "absolute"]
-Align = Literal["auto", "none"]
+if TYPE_CHECKING:  # what a caller should give
+    Level = Literal["match", "absolute"]
+    Align = Literal["auto", "none"]
+else:  # what may come: another word is answered with the choices in the message
+    Level = Align = Any
 Lengths = Tensor | Sequence[int] | None
 
 LISTENING_LEVEL_LUFS = -23.0
@@ -155,7 +158,7 @@ class Metric(nn.Module):
         *,
         n_frame: int | None = None,
     ) -> Encoded:
-        """What the ear and the head make of clips at 48 kHz, as they are, zeros beyond `lengths`."""
+        """What ear and head make of clips at 48 kHz, as they are, zeros beyond `lengths`."""
         tokens = self.ear(waveform, lengths, n_frame=n_frame)
         states = self.hidden_states(waveform, lengths)
         missing = tokens.mask.shape[1] - states.shape[2]
@@ -198,7 +201,7 @@ class Metric(nn.Module):
             is_batch=clips.is_batch,
         )
 
-    def _prepare_pair(
+    def _prepare_pair(  # noqa: PLR0917 (the two public methods' own arguments)
         self,
         a: AudioSource,
         b: AudioSource,

@@ -169,7 +169,9 @@ class MertEncoder(nn.Module):
     def _encode(
         self, clips: list[Float[Tensor, "_"]], layers: list[int]
     ) -> list[Float[Tensor, "layer _ width"]]:
-        size = WINDOW_S * self.sample_rate
+        # As many frames as 5 s have hops, so that 10 s are two windows and not three.
+        n_frames = round(WINDOW_S * self.frame_rate)
+        size = windows.MIN_SAMPLES + (n_frames - 1) * windows.HOP_LENGTH
         cuts = [
             (item, window)
             for item, clip in enumerate(clips)

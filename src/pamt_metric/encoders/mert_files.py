@@ -205,12 +205,13 @@ def write_checkpoint(
     state: dict[str, Shaped[Tensor, "..."]],
 ) -> None:
     """Write the three files of a checkpoint."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, values in ((CONFIG_FILE, config), (PREPROCESSOR_FILE, preprocessor)):
         (folder / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    save_file(state, folder / SAFETENSORS_FILE, metadata={"format": "pt"})
+    # Not `save_file`: its files are readable by their owner alone, whatever the umask.
+    (folder / SAFETENSORS_FILE).write_bytes(save(state, metadata={"format": "pt"}))
 
 
 def match_keys(

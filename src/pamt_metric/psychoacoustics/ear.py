@@ -1,7 +1,7 @@
-"""The ear: from a waveform to named groups of psychoacoustic tokens, 75 frames a second.
+r"""The ear: from a waveform to named groups of psychoacoustic tokens, 75 frames a second.
 
     waveform -> filterbank -> excitation -> specific loudness -> modulation, interaural, statistics
-                                        \\-> masked threshold
+                                        \-> masked threshold
 
 Long clips run in chunks of frames, so that memory for spectra stays bounded; frames do not depend
 on the chunk they were computed in.

@@ -44,20 +44,19 @@ class Filterbank(nn.Module):
     Output is intensity per band relative to 0 dB SPL at the cochlea (not in dB).
     """
 
+    center_frequency: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         center = center_frequencies()
         self.register_buffer("center_frequency", center.float(), persistent=False)
+        self.resolutions = nn.ModuleList()
         lower = 0.0
-        for index, (length, upper) in enumerate(WINDOWS):
-            chosen = center[(center >= lower) & (center < upper)]
+        for length, upper in WINDOWS:
+            self.resolutions.append(
+                _Resolution(center[(center >= lower) & (center < upper)], length)
+            )
             lower = upper
-            window = torch.hann_window(length, periodic=True, dtype=torch.float64)
-            self.register_buffer(f"window_{index}", window.float(), persistent=False)
-            weight = _filter_weight(chosen, length) / (length * window.square().sum())
-            first, last = _support(weight)
-            self.register_buffer(f"weight_{index}", weight[first:last].float(), persistent=False)
-            setattr(self, f"_bins_{index}", slice(first, last))
 
     def forward(
         self, waveform: Float[Tensor, "batch channel time"], n_frame: int
@@ -72,35 +71,50 @@ class Filterbank(nn.Module):
             Excitation (intensity re 0 dB SPL), and the real part of the cross-power of the first
             and the last channel, which for one channel is its excitation.
         """
-        power, cross = [], []
-        for index, (length, _) in enumerate(WINDOWS):
-            spectrum = self._spectrum(waveform, n_frame, index, length)
-            weight = getattr(self, f"weight_{index}")
-            channel_power = spectrum.real.square() + spectrum.imag.square()
-            power.append(channel_power @ weight)
-            if waveform.shape[1] == 1:
-                cross.append(power[-1][:, 0])
-            else:
-                first, last = spectrum[:, 0], spectrum[:, -1]
-                cross.append((first.real * last.real + first.imag * last.imag) @ weight)
+        parts = [resolution(waveform, n_frame) for resolution in self.resolutions]
+        power, cross = zip(*parts, strict=True)
         return torch.cat(power, dim=-1), torch.cat(cross, dim=-1)
 
+
+class _Resolution(nn.Module):
+    """The bands that read one window length: the window, and their filters on its spectrum."""
+
+    window: Tensor
+    weight: Tensor
+
+    def __init__(self, center: Float[Tensor, "band"], length: int) -> None:
+        super().__init__()
+        window = torch.hann_window(length, periodic=True, dtype=torch.float64)
+        weight = _filter_weight(center, length) / (length * window.square().sum())
+        first, last = _support(weight)
+        self.length = length
+        self.bins = slice(first, last)
+        self.register_buffer("window", window.float(), persistent=False)
+        self.register_buffer("weight", weight[first:last].float(), persistent=False)
+
+    def forward(
+        self, waveform: Float[Tensor, "batch channel time"], n_frame: int
+    ) -> tuple[Float[Tensor, "batch channel frame band"], Float[Tensor, "batch frame band"]]:
+        spectrum = self._spectrum(waveform, n_frame)
+        power = (spectrum.real.square() + spectrum.imag.square()) @ self.weight
+        if waveform.shape[1] == 1:
+            return power, power[:, 0]
+        first, last = spectrum[:, 0], spectrum[:, -1]
+        return power, (first.real * last.real + first.imag * last.imag) @ self.weight
+
     def _spectrum(
-        self, waveform: Float[Tensor, "batch channel time"], n_frame: int, index: int, length: int
+        self, waveform: Float[Tensor, "batch channel time"], n_frame: int
     ) -> Complex[Tensor, "batch channel frame bin"]:
-        before = length // 2 - frames.FIRST_CENTER
-        needed = (n_frame - 1) * frames.HOP_LENGTH + length
+        before = self.length // 2 - frames.FIRST_CENTER
+        needed = (n_frame - 1) * frames.HOP_LENGTH + self.length
         clip = waveform[..., max(0, -before) :]
         left = max(0, before)
         clip = functional.pad(clip, (left, max(0, needed - left - clip.shape[-1])))
-        framed = clip[..., :needed].unfold(-1, length, frames.HOP_LENGTH)
-        window = getattr(self, f"window_{index}")
-        return torch.fft.rfft(framed * window)[..., getattr(self, f"_bins_{index}")]
+        framed = clip[..., :needed].unfold(-1, self.length, frames.HOP_LENGTH)
+        return torch.fft.rfft(framed * self.window)[..., self.bins]
 
 
-def _filter_weight(
-    center: Float[Tensor, "band"], length: int
-) -> Float[Tensor, "bin band"]:
+def _filter_weight(center: Float[Tensor, "band"], length: int) -> Float[Tensor, "bin band"]:
     """Filter shape times ear transfer times calibration, for power spectra of one length."""
     frequency = torch.arange(length // 2 + 1, dtype=torch.float64) * frames.SAMPLE_RATE / length
     distance = (frequency[:, None] - center[None, :]).abs() / center[None, :]

@@ -69,6 +69,11 @@ def threshold_excitation(frequency: Float[Tensor, "band"]) -> Float[Tensor, "ban
 class SpecificLoudness(nn.Module):
     """Excitation -> specific loudness of one ear, in sone per Cam."""
 
+    threshold: Tensor
+    gain: Tensor
+    alpha: Tensor
+    offset: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         center = center_frequencies()

@@ -39,6 +39,9 @@ def hz_to_bark(frequency: Float[Tensor, "band"]) -> Float[Tensor, "band"]:
 class MaskedThreshold(nn.Module):
     """Excitation -> the excitation that an added sound needs to be heard."""
 
+    spread: Tensor
+    quiet: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         center = center_frequencies()
@@ -59,9 +62,13 @@ class MaskedThreshold(nn.Module):
         self, excitation: Float[Tensor, "*batch frame band"]
     ) -> Float[Tensor, "*batch frame band"]:
         """Threshold per band, never under the threshold of hearing."""
-        simultaneous = excitation @ self.spread
-        threshold = simultaneous
-        for lag in range(1, FORWARD_FRAMES + 1):
-            earlier = functional.pad(simultaneous, (0, 0, lag, 0))[..., : excitation.shape[-2], :]
-            threshold = torch.maximum(threshold, earlier * self.decay**lag)
+        threshold = excitation @ self.spread
+        # The largest of the frames `lag` ago, each decayed by `lag` steps, for every lag from 0 to
+        # FORWARD_FRAMES. With `covered` lags done, one more shift covers up to twice as many.
+        covered, wanted = 1, FORWARD_FRAMES + 1
+        while covered < wanted:
+            shift = min(covered, wanted - covered)
+            earlier = functional.pad(threshold, (0, 0, shift, 0))[..., : excitation.shape[-2], :]
+            threshold = torch.maximum(threshold, earlier * self.decay**shift)
+            covered += shift
         return threshold + self.quiet

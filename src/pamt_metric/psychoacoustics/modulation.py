@@ -27,6 +27,8 @@ EPSILON = 2.0**-12
 class ModulationFilterbank(nn.Module):
     """Specific loudness -> modulation magnitude in sone by region and rate."""
 
+    kernel: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         # exp(-t^2 / 2 s^2) has a half-power bandwidth of sqrt(ln 2) / (pi s)

@@ -58,7 +58,8 @@ _TRANSFER_DB = {
 
 def transfer_gain_db(frequency: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Gain in dB from the free field to the cochlea at `frequency` in Hz."""
-    table = np.array([(math.log(hz), outer + middle) for hz, (outer, middle) in _TRANSFER_DB.items()])
+    log_hz = [math.log(hz) for hz in _TRANSFER_DB]
+    total_db = [outer + middle for outer, middle in _TRANSFER_DB.values()]
     log_frequency = np.log(np.maximum(frequency.double().cpu().numpy(), 1e-3))
-    gain = np.interp(log_frequency, table[:, 0], table[:, 1])
+    gain = np.interp(log_frequency, log_hz, total_db)
     return torch.as_tensor(gain, dtype=frequency.dtype, device=frequency.device)

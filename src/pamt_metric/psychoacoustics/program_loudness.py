@@ -36,6 +36,8 @@ _RLB_HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
 class ProgramLoudness(nn.Module):
     """Gated loudness of clips at 48 kHz, in LUFS."""
 
+    weight: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         z = torch.exp(-2j * torch.pi * torch.arange(SEGMENT_LENGTH // 2 + 1) / SEGMENT_LENGTH)
@@ -81,7 +83,8 @@ class ProgramLoudness(nn.Module):
 
 
 def _polynomial(coefficients: tuple[float, ...], z: Tensor) -> Tensor:
-    return sum(value * z**order for order, value in enumerate(coefficients))
+    terms = [value * z**order for order, value in enumerate(coefficients)]
+    return torch.stack(terms).sum(0)
 
 
 def _power(lufs: float) -> float:

@@ -49,7 +49,7 @@ def clip_statistics(
     parts = [
         _spectrum(specific_loudness, weight),
         _brightness(specific_loudness, weight),
-        _time(loudness, weight),
+        _time(loudness),
         _flux(loudness),
         _modulation(modulation * mask[..., None, None], loudness),
         (interaural.square() * weight[..., None, None]).sum(1).mean(1),
@@ -83,9 +83,7 @@ def _brightness(
     )
 
 
-def _time(
-    loudness: Float[Tensor, "batch frame"], weight: Float[Tensor, "batch frame"]
-) -> Float[Tensor, "batch 5"]:
+def _time(loudness: Float[Tensor, "batch frame"]) -> Float[Tensor, "batch 5"]:
     """Attack, body, spread, decay and duration: logarithms of seconds.
 
     Rises of loudness mark where sound starts, falls where it ends. Attack is how far the rises are

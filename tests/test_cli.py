@@ -1,0 +1,157 @@
+"""The `pamt` command as a shell sees it, on the bundled model."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+import pamt_metric
+from tests.support import signals
+
+RATE = 24_000
+FIELDS = {
+    "distance", "fidelity", "content", "added", "missing", "same_content", "lag_ms", "gain_db",
+    "coverage", "model", "warnings",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """reference.wav, its copy, a noisy one, something silent and something that is no audio."""
+    path = tmp_path_factory.mktemp("audio")
+    piece = signals.piece(0.6, seed=1, sample_rate=RATE)
+    sounds = {
+        "reference": piece,
+        "copy": piece,
+        "noisy": signals.with_noise(piece, 10.0),
+        "silent": 0.0 * piece,
+    }
+    for name, waveform in sounds.items():
+        soundfile.write(path / f"{name}.wav", waveform.numpy(), RATE, subtype="FLOAT")
+    (path / "text.wav").write_text("not a sound")
+    (path / "folder.npz").mkdir()
+    return path
+
+
+@pytest.fixture
+def pamt(folder):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-c", "from pamt_metric.cli import main; main()", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def assert_one_error(done, *words):
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("pamt: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+class TestScore:
+    def test_table(self, pamt):
+        done = pamt("score", "reference.wav", "copy.wav", "noisy.wav")
+        assert (done.returncode, done.stderr) == (0, "")
+        header, copy, noisy = done.stdout.splitlines()
+        assert header.split()[:3] == ["test", "distance", "fidelity"]
+        assert copy.split()[:2] == ["copy.wav", "0.000"]
+        assert float(noisy.split()[1]) > 0.0
+
+    def test_one_bad_file_of_several(self, pamt):
+        done = pamt("score", "reference.wav", "copy.wav", "text.wav", "noisy.wav")
+        assert_one_error(done, "text.wav")
+        names = [line.split()[0] for line in done.stdout.splitlines()]
+        assert names == ["test", "copy.wav", "text.wav", "noisy.wav"]
+        assert "failed" in done.stdout.splitlines()[2]
+
+    def test_json(self, pamt):
+        done = pamt("score", "reference.wav", "noisy.wav", "text.wav", "--json")
+        assert_one_error(done, "text.wav")
+        report = json.loads(done.stdout)
+        assert report["reference"] == "reference.wav"
+        noisy, text = report["results"]
+        assert set(noisy) == FIELDS | {"test", "status"}
+        assert (noisy["status"], text["status"]) == ("ok", "failed")
+        assert text["distance"] is None
+        assert "text.wav" in text["reason"]
+        assert noisy["model"]["name"] == "pamt-mini"
+
+    def test_a_warning_goes_to_stderr_and_the_result_counts(self, pamt):
+        done = pamt("score", "reference.wav", "silent.wav")
+        assert done.returncode == 0
+        assert done.stderr == (
+            "pamt: silent.wav: warning: the test is inaudible: it was compared as silence\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(("score", "no.wav", "copy.wav"), ("no.wav",), id="reference missing"),
+        pytest.param(("score", "text.wav", "copy.wav"), ("text.wav",), id="reference not audio"),
+        pytest.param(("score", "copy.wav", "no.wav"), ("no.wav",), id="test missing"),
+        pytest.param(("score", "copy.wav", "."), (), id="a folder as a test"),
+        pytest.param(
+            ("score", "copy.wav", "copy.wav", "--model", "nano"), ("nano",), id="unknown model"
+        ),
+        pytest.param(
+            ("score", "copy.wav", "noisy.wav", "copy.wav", "--level", "loud"),
+            ("level must be", "loud"),
+            id="bad level, two tests",
+        ),
+        pytest.param(
+            ("score", "copy.wav", "noisy.wav", "--align", "dtw2"),
+            ("align must be",),
+            id="bad align",
+        ),
+        pytest.param(("score", "copy.wav", "--colour", "red"), ("--colour",), id="bad option"),
+        pytest.param(("score", "copy.wav"), ("TEST",), id="no test"),
+        pytest.param(("scrore",), ("scrore",), id="no such command"),
+        pytest.param(("embed", "copy.wav"), ("-o",), id="no output"),
+        pytest.param(("embed", "copy.wav", "-o", "out.txt"), (".npz", "out.txt"), id="suffix"),
+        pytest.param(("embed", "copy.wav", "-o", "no/out.npz"), ("no folder",), id="no folder"),
+        pytest.param(("embed", "copy.wav", "-o", "folder.npz"), ("folder.npz",), id="a folder"),
+        pytest.param(("embed", "text.wav", "-o", "out.npz"), ("text.wav",), id="not audio"),
+    ],
+)
+def test_every_error_is_one_line_and_exit_code_2(pamt, arguments, words):
+    assert_one_error(pamt(*arguments), *words)
+
+
+def test_embed(pamt, folder):
+    done = pamt("embed", "copy.wav", "text.wav", "noisy.wav", "-o", "out.npz")
+    assert_one_error(done, "text.wav")
+    with np.load(folder / "out.npz") as stored:
+        assert stored["files"].tolist() == ["copy.wav", "noisy.wav"]
+        assert stored["embeddings"].shape[0] == 2
+        expected = pamt_metric.embed(folder / "noisy.wav").numpy()
+        np.testing.assert_allclose(stored["embeddings"][1], expected, rtol=1e-4, atol=1e-5)
+        assert str(stored["model"]).startswith("pamt-mini ")
+
+
+def test_info(pamt):
+    done = pamt("info")
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {line.split("  ")[0].strip() for line in done.stdout.splitlines()}
+    assert {"pamt-metric", "python", "torch", "device", "model pamt-mini", "Hub cache"} <= names
+
+
+def test_version(pamt):
+    done = pamt("--version")
+    assert (done.returncode, done.stdout) == (0, f"{pamt_metric.__version__}\n")
+
+
+def test_help_without_arguments(pamt):
+    done = pamt()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(word in done.stdout for word in ("Usage", "score", "embed", "info"))

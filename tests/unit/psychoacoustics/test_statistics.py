@@ -1,0 +1,134 @@
+import pytest
+import torch
+
+from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ, N_REGIONS
+from pamt_metric.psychoacoustics.scales import N_BANDS
+from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS, clip_statistics
+
+N_FRAME = 150
+TIME_NAMES = ("attack", "body", "spread", "decay", "duration")
+
+
+def statistics(loudness: torch.Tensor, *, n_valid: int | None = None) -> dict[str, torch.Tensor]:
+    """Each group of one clip's statistics; no modulation and one ear like the other."""
+    n_frame = loudness.shape[0]
+    mask = (torch.arange(n_frame) < (n_frame if n_valid is None else n_valid))[None]
+    vector = clip_statistics(
+        loudness[None],
+        torch.zeros(1, n_frame, N_REGIONS, len(MODULATION_RATES_HZ)),
+        torch.zeros(1, n_frame, N_REGIONS, 2),
+        mask,
+    )
+    assert vector.shape == (1, N_STATISTICS)
+    assert bool(vector.isfinite().all())
+    return dict(zip(LAYOUT, vector[0].split(list(LAYOUT.values())), strict=True))
+
+
+def time_statistics(loudness: torch.Tensor) -> dict[str, float]:
+    return dict(zip(TIME_NAMES, statistics(loudness)["time"].tolist(), strict=True))
+
+
+def flat(*, low: int = 0, high: int = N_BANDS) -> torch.Tensor:
+    loudness = torch.zeros(N_FRAME, N_BANDS)
+    loudness[:, low:high] = 0.5
+    return loudness
+
+
+def note(*, attack: int = 2, hold: int = 40, decay: int = 2) -> torch.Tensor:
+    """A tone that rises, holds and falls, each for so many frames, with silence around it."""
+    rise = torch.linspace(0.0, 1.0, attack + 1)[1:]
+    fall = torch.linspace(1.0, 0.0, decay + 1)
+    shape = torch.cat([torch.zeros(10), rise, torch.ones(hold), fall])
+    shape = torch.nn.functional.pad(shape, (0, N_FRAME - len(shape)))
+    return 0.5 * shape[:, None].repeat(1, N_BANDS)
+
+
+def test_brighter_sound_has_a_higher_centroid() -> None:
+    dark, bright = (statistics(flat(low=low, high=low + 10))["brightness"] for low in (10, 50))
+    # 40 bands of half a Cam, in units of 10 Cam; the floor pulls it by 0.2 %.
+    assert float(bright[0] - dark[0]) == pytest.approx(2.0, rel=0.01)
+    assert float(bright[2]) == pytest.approx(float(dark[2]), rel=0.01)
+
+
+def test_wider_spectrum_has_a_larger_spread() -> None:
+    narrow = statistics(flat(low=35, high=40))["brightness"]
+    wide = statistics(flat(low=20, high=55))["brightness"]
+    assert float(wide[2]) > 2.0 * float(narrow[2])
+
+
+def test_a_wandering_centroid_is_noticed() -> None:
+    steady = statistics(flat(low=20, high=30))["brightness"]
+    jumping = flat(low=20, high=30)
+    jumping[::2] = flat(low=40, high=50)[::2]
+    assert float(steady[1]) < 0.01
+    assert float(statistics(jumping)["brightness"][1]) == pytest.approx(0.5, rel=0.02)
+
+
+def test_spectrum_is_the_root_of_shares() -> None:
+    spectrum = statistics(flat(low=30, high=36))["spectrum"]
+    assert float(spectrum.square().sum()) == pytest.approx(1.0)
+    assert spectrum[10:12].tolist() == pytest.approx([0.5**0.5] * 2, rel=0.02)
+
+
+def test_slower_attack_gives_a_larger_attack() -> None:
+    slow, fast = time_statistics(note(attack=30)), time_statistics(note(attack=2))
+    assert slow["attack"] > fast["attack"] + 1.0
+    assert slow["decay"] < time_statistics(note(attack=30, decay=40))["decay"]
+
+
+def test_longer_sound_has_a_longer_duration() -> None:
+    short, long = time_statistics(note(hold=20)), time_statistics(note(hold=80))
+    for name in ("duration", "spread", "body", "decay"):
+        assert long[name] > short[name] + 0.5, name
+
+
+def test_duration_is_the_logarithm_of_seconds() -> None:
+    duration = time_statistics(flat())["duration"]
+    assert duration == pytest.approx(torch.log(torch.tensor(2.01)).item(), abs=1e-3)
+
+
+def test_attack_and_decay_are_not_each_other_turned_around() -> None:
+    # A struck note and the same one backwards: one starts at once, the other fades in.
+    struck = time_statistics(note(attack=2, decay=60))
+    backwards = time_statistics(note(attack=60, decay=2))
+    assert struck["attack"] < backwards["attack"]
+    assert struck["decay"] > backwards["decay"]
+
+
+def test_flux_counts_every_rise() -> None:
+    once = statistics(flat())["flux"]
+    pulsed = flat()
+    pulsed[::10] = 0.0
+    assert float(statistics(pulsed)["flux"]) > float(once) + 1.0
+
+
+def test_modulation_and_width_reach_the_vector() -> None:
+    loudness = flat()[None]
+    modulation = torch.zeros(1, N_FRAME, N_REGIONS, len(MODULATION_RATES_HZ))
+    modulation[:, :, 3:6, 1] = 0.3  # second group of three regions, second rate
+    interaural = torch.zeros(1, N_FRAME, N_REGIONS, 2)
+    interaural[..., 0] = -0.5
+    mask = torch.ones(1, N_FRAME, dtype=torch.bool)
+    vector = clip_statistics(loudness, modulation, interaural, mask)[0]
+    parts = dict(zip(LAYOUT, vector.split(list(LAYOUT.values())), strict=True))
+    # sqrt of 3 regions x 0.3 sone over 75 x 0.5 x 0.5 sone
+    expected = torch.zeros(LAYOUT["modulation"])
+    expected[len(MODULATION_RATES_HZ) + 1] = (0.9 / 18.75) ** 0.5
+    torch.testing.assert_close(parts["modulation"], expected, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(parts["width"], torch.tensor([0.25, 0.0]), rtol=1e-3, atol=1e-6)
+
+
+def test_frames_beyond_the_mask_change_nothing() -> None:
+    clip = note()[:100]
+    alone = statistics(clip)
+    beyond = torch.cat([clip, torch.full((50, N_BANDS), 3.0)])
+    padded = statistics(beyond, n_valid=100)
+    for name in LAYOUT:
+        torch.testing.assert_close(padded[name], alone[name], rtol=1e-5, atol=1e-6)
+
+
+def test_silence_is_finite_with_a_finite_slope() -> None:
+    loudness = torch.zeros(N_FRAME, N_BANDS, requires_grad=True)
+    total = torch.cat(list(statistics(loudness).values())).sum()
+    (slope,) = torch.autograd.grad(total, loudness)
+    assert bool(slope.isfinite().all())

@@ -1,0 +1,104 @@
+"""From evidence to a distance."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from pamt_metric.distance import (
+    EVIDENCE,
+    ROOT_FLOOR,
+    PairDistance,
+    mean_over_map,
+    patch_difference,
+    root,
+)
+from tests.support import signals
+
+TYPICAL = (0.2, 2.0, 0.6, 0.1, 0.3, 1.0)
+
+
+def combine(pair, value, *, content, pattern):
+    means = {name: torch.tensor([value]) for name in EVIDENCE}
+    return pair.combine(means, torch.tensor([content]), torch.tensor([pattern])).item()
+
+
+class TestCombine:
+    def test_hand_computed(self):
+        with torch.no_grad():
+            value = combine(PairDistance(), 1.0, content=4.0, pattern=0.3)
+        # Untrained: weights 1 / typical, gate centre 0.3 and power 2, share 1/2, offset 1.
+        fidelity = sum(1.0 / size for size in TYPICAL) * root_of(1.0)
+        other = 0.5 * fidelity + root_of(4.0) + 1.0
+        assert value == pytest.approx(0.5 * fidelity + 0.5 * other, rel=1e-5)
+
+    def test_copies_are_judged_by_fidelity_alone(self):
+        with torch.no_grad():
+            value = combine(PairDistance(), 1.0, content=4.0, pattern=0.0)
+        assert value == pytest.approx(sum(1.0 / size for size in TYPICAL) * root_of(1.0), rel=1e-5)
+
+    def test_the_gate_opens_with_the_pattern_and_stays_under_1(self):
+        pair = PairDistance().requires_grad_(False)
+        patterns = (0.0, 0.1, 0.3, 1.0)
+        values = [combine(pair, 0.0, content=4.0, pattern=pattern) for pattern in patterns]
+        gates = [value / (root_of(4.0) + 1.0) for value in values]
+        assert gates[0] == 0.0
+        assert gates[2] == pytest.approx(0.5, rel=1e-5)
+        assert gates == sorted(gates)
+        assert gates[3] == pytest.approx(1.0 / (1.0 + 0.3**2), rel=1e-5)
+
+    def test_scale_multiplies(self):
+        pair = PairDistance().requires_grad_(False)
+        before = combine(pair, 1.0, content=4.0, pattern=0.3)
+        pair.scale.fill_(3.0)
+        assert combine(pair, 1.0, content=4.0, pattern=0.3) == pytest.approx(3.0 * before)
+
+    @pytest.mark.parametrize("kind", EVIDENCE)
+    def test_more_of_any_evidence_is_farther(self, kind):
+        pair = PairDistance().requires_grad_(False)
+        means = {name: torch.tensor([0.1, 0.1]) for name in EVIDENCE}
+        means[kind] = torch.tensor([0.1, 0.2])
+        milder, stronger = pair.combine(means, torch.ones(2), torch.full((2,), 0.1)).tolist()
+        assert milder < stronger
+
+
+def root_of(value):
+    return math.sqrt(value + ROOT_FLOOR**2) - ROOT_FLOOR
+
+
+def test_root_is_0_at_0_with_a_finite_slope():
+    x = torch.tensor([0.0, 1e-6, 1.0], requires_grad=True)
+    y = root(x)
+    assert y[0].item() == 0.0
+    assert y.tolist() == pytest.approx([root_of(v) for v in x.tolist()], rel=1e-3)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad[0].item() == pytest.approx(0.5 / ROOT_FLOOR)
+
+
+def test_mean_over_map_is_even_over_bands_and_weighted_over_time():
+    square = torch.tensor([[[1.0, 3.0], [5.0, 7.0]]])
+    assert mean_over_map(square, torch.tensor([[0.25, 0.75]])).item() == 0.25 * 2.0 + 0.75 * 6.0
+
+
+def test_patch_difference_is_0_for_equal_and_1_for_disjoint_patches():
+    a = torch.zeros(1, 60, 75)
+    a[:, :, :20] = 1.0
+    b = torch.zeros(1, 60, 75)
+    b[:, :, 40:60] = 1.0
+    either = torch.ones(1, 60, 1, dtype=torch.bool)
+    assert patch_difference(a, a, either).abs().max() == 0.0
+    difference = patch_difference(a, b, either)
+    assert difference[0, :, :15].min() > 0.99
+    assert difference.max() <= 1.0
+    assert difference[0, :, 25:35].abs().max() == 0.0
+
+
+def test_more_noise_on_a_tone_is_farther(tiny_metric):
+    tone = signals.tone(0.5)
+    distances = [
+        tiny_metric.distance(tone, signals.with_noise(tone, snr_db), sample_rate=48_000)
+        for snr_db in (60.0, 40.0, 20.0, 0.0)
+    ]
+    assert all(a < b for a, b in pairwise(distances))

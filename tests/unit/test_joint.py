@@ -1,0 +1,95 @@
+"""Stages 2 and 3: a run that was stopped ends where one that was not does."""
+
+import copy
+
+import pytest
+import torch
+
+from tests.support import signals
+from training.config import JointConfig
+from training.data.features import Study, clip_features, pair_features
+from training.data.ladders import MASKED_NOISE
+from training.joint import LadderSet, Trainer
+
+N_STEPS = 5
+CONFIG = JointConfig(n_steps=N_STEPS, n_warmup_steps=1, ladder_clips_per_step=2, contrast_frames=16)
+
+
+@pytest.fixture(scope="module")
+def material(tiny_metric):
+    """A study of three clips and two ladders: four rungs of masked noise, two of plain noise."""
+    clips = [w[None] for w in (signals.tone(0.25), signals.noise(0.25), signals.clicks(0.25))]
+    first, second = torch.tensor([0, 0, 1]), torch.tensor([1, 2, 2])
+    pairs = pair_features(clip_features(tiny_metric, clips), first, second)
+    studies = [Study("made up", "none", pairs, torch.tensor([3.0, 1.0, 2.0]))]
+    ladders = []
+    for seed in (1, 2):
+        clip = signals.piece(0.25, seed=seed)
+        copies = [signals.with_noise(clip, snr) for snr in (50.0, 45.0, 40.0, 35.0, 20.0, 10.0)]
+        features = clip_features(tiny_metric, [w[None] for w in (clip, *copies)])
+        index = torch.arange(1, 7)
+        ladders.append(pair_features(features, torch.zeros_like(index), index))
+    families = [[MASKED_NOISE] * 4 + ["noise"] * 2] * 2
+    return studies, LadderSet(ladders, families, [[0, 1, 2, 3, 0, 1]] * 2)
+
+
+@pytest.fixture
+def make_trainer(tiny_metric, material, tmp_path):
+    def make(folder):
+        metric = copy.deepcopy(tiny_metric)
+        metric.head.requires_grad_(True)
+        metric.pair.requires_grad_(True)
+        return Trainer(CONFIG, metric, *material, tmp_path / folder)
+
+    return make
+
+
+def weights(trainer):
+    parts = {"head": trainer.head, "pair": trainer.pair}
+    state = {f"{k}.{n}": v for k, part in parts.items() for n, v in part.state_dict().items()}
+    return state | {"log_scale": trainer.log_scale.detach()}
+
+
+# At step 1 the warm-up has not ended yet; at step 3 the cosine has begun.
+@pytest.mark.parametrize("stop", [1, 3])
+def test_resuming_gives_the_weights_of_an_uninterrupted_run(make_trainer, stop):
+    whole = make_trainer("whole")
+    for _ in range(N_STEPS):
+        whole.train_step()
+    killed = make_trainer("killed")
+    for _ in range(stop):
+        killed.train_step()
+    killed.save()
+    killed.train_step()  # lost
+    resumed = make_trainer("killed")
+    resumed.resume()
+    assert resumed.step == stop
+    for _ in range(N_STEPS - stop):
+        resumed.train_step()
+    expected, found = weights(whole), weights(resumed)
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
+    trainer = make_trainer("run")
+    before = {key: value.clone() for key, value in weights(trainer).items()}
+    for _ in range(2):  # the conditioning's first layer moves once its last one is not 0
+        values = trainer.train_step()
+    assert set(values) == {"rating", "order", "content_margin", "jnd", "contrast", "total"}
+    after = weights(trainer)
+    same = {key for key, value in before.items() if torch.equal(after[key], value)}
+    assert same <= {"head.statistics_mean", "head.statistics_scale", "pair.scale"} | {
+        key
+        for key in same
+        if key.endswith("pool_score.bias")  # softmax does not see it
+    }
+
+
+def test_reports(make_trainer, material):
+    trainer = make_trainer("run")
+    report = trainer.ladder_report()
+    assert 0.0 <= report["orderings"] <= 1.0
+    assert report["at_threshold"] > 0.0
+    agreement = trainer.agreement(material[0])
+    assert set(agreement) == {"made up"}
+    assert -1.0 <= agreement["made up"] <= 1.0
