@@ -141,6 +141,9 @@ class LossConfig:
     """Weight of each objective; 0 switches it off."""
 
     rating: float = 1.0
+    """Of the human ratings on the mix of evidence and the clip statistics, all studies a step."""
+    rating_head: float = 0.2
+    """Of the human ratings on the whole head, one study a step."""
     order: float = 0.5
     content_margin: float = 0.5
     jnd: float = 0.25
@@ -168,7 +171,7 @@ class JointConfig:
     contrast_frames: int = 256
     learning_rate: float = 5e-4
     pair_learning_rate: float = 2e-2
-    """For the dozen numbers that mix the evidence, which are logarithms and live near 0."""
+    """For the mix of evidence, a dozen logarithms near 0, and the projection of the statistics."""
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     checkpoint_every_s: float = 120.0

@@ -4,10 +4,11 @@
         --pretrain training/configs/pretrain-mini.yaml --encoder DIR --data ROOT --work DIR
 
 The encoder and the ear are frozen, so everything up to the head is computed once and cached under
-WORK. A step takes one rated study (correlation with its ratings) and a few ladders (order of
-rungs, other songs farther than copies, one just-noticeable difference at the masked threshold,
-contrast between frames of a clip and of its imperceptible copy). Resumes from WORK; the same seed
-gives the same weights.
+WORK. A step takes a few ladders (order of rungs, other songs farther than copies, one
+just-noticeable difference at the masked threshold, contrast between frames of a clip and of its
+imperceptible copy) and the human ratings in two ways: those of one study act on the whole head,
+those of all studies on the mix of evidence and the clip statistics, for which the transformer's
+embeddings are taken from the last refresh. Resumes from WORK; the same seed gives the same weights.
 
 `--leave-out NAME` trains without the studies whose group carries that name and reports on them:
 cross-validation inside the train split. The held-out split is never read here.
@@ -15,6 +16,7 @@ cross-validation inside the train split. The held-out split is never read here.
 
 import argparse
 import logging
+import math
 import os
 import time
 from dataclasses import asdict
@@ -39,6 +41,8 @@ from training.data.alignment_set import Ladder, Study, build_alignment_set
 from training.data.features import EAR_EVIDENCE, ClipSet, PairSet, join_tokens, pick_tokens
 from training.data.ladders import MASKED_LEVELS_DB, SEVERE
 
+REFRESH_STEPS = 20
+"""Steps for which the embeddings behind the rating loss on the mix are kept."""
 IMPERCEPTIBLE_RUNG = 0
 """Rung of the masked-noise ladder that serves as the contrastive positive: 6 dB under."""
 
@@ -81,16 +85,19 @@ class Trainer:
         self.folder = folder
         self.log_scale = nn.Parameter(torch.zeros(()))
         _standardise_statistics(self.head, studies)
-        mixing = [*self.pair.parameters(), self.log_scale]
+        mixing = [*self.pair.parameters(), *self.head.statistics.parameters(), self.log_scale]
+        shared = {id(parameter) for parameter in mixing}
+        transformer = [p for p in self.head.parameters() if id(p) not in shared]
         self.optimiser = torch.optim.AdamW(
             [
-                {"params": list(self.head.parameters()), "weight_decay": config.weight_decay},
+                {"params": transformer, "weight_decay": config.weight_decay},
                 {"params": mixing, "lr": config.pair_learning_rate, "weight_decay": 0.0},
             ],
             lr=config.learning_rate,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
         self.step = 0
+        self.cached: list[tuple[Tensor, Tensor]] = []
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then a cosine to zero."""
@@ -98,7 +105,7 @@ class Trainer:
         if step < config.n_warmup_steps:
             return (step + 1) / config.n_warmup_steps
         done = (step - config.n_warmup_steps) / max(1, config.n_steps - config.n_warmup_steps)
-        return 0.5 * (1.0 + np.cos(np.pi * min(1.0, done)))
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 
     def train_step(self) -> dict[str, float]:
         """One update; what it draws depends on the seed and the step alone."""
@@ -117,7 +124,7 @@ class Trainer:
     def _objectives(self, rng: np.random.Generator) -> dict[str, Tensor]:
         config = self.config.loss
         study = self.studies[rng.integers(len(self.studies))]
-        rated = losses.rating_loss(self.distances(study.pairs), study.human)
+        through_head = losses.rating_loss(self.distances(study.pairs), study.human)
         chosen = rng.permutation(len(self.ladders))[: self.config.ladder_clips_per_step]
         sequences, copies, pooled = [], [], []
         order, jnd = [], []
@@ -135,12 +142,38 @@ class Trainer:
             torch.cat(copies), others, margin=config.content_log_margin
         )
         return {
-            "rating": rated,
+            "rating": self._mix_rating(),
+            "rating_head": through_head,
             "order": torch.stack(order).mean(),
             "content_margin": margin,
             "jnd": torch.stack(jnd).mean(),
             "contrast": self._contrast(chosen, sequences, rng),
         }
+
+    def _mix_rating(self) -> Tensor:
+        """Ratings of all studies against distances that only the mix can still change."""
+        if not self.cached or self.step % REFRESH_STEPS == 0:
+            self.cached = self._refresh()
+        parts = []
+        for study, (sequence, pooled) in zip(self.studies, self.cached, strict=True):
+            pairs = study.pairs
+            statistics = self.head.project_statistics(pairs.clips.tokens)
+            whole = torch.cat([pooled, statistics], dim=-1)
+            content = (whole[pairs.first] - whole[pairs.second]).square().sum(-1)
+            distance = self._combine(pairs, sequence, content)
+            parts.append(losses.rating_loss(distance, study.human))
+        return torch.stack(parts).mean()
+
+    @torch.no_grad()
+    def _refresh(self) -> list[tuple[Tensor, Tensor]]:
+        """The sequence's evidence on each study's pairs, and the transformer's pooled embedding."""
+        found = []
+        for study in self.studies:
+            encoded = self._encode(study.pairs.clips)
+            n_statistics = self.head.statistics.out_features
+            sequence = self._sequence_evidence(study.pairs, encoded)
+            found.append((sequence, encoded.pooled[:, :-n_statistics]))
+        return found
 
     def _encode(self, clips: ClipSet) -> Embedding:
         return self.head(clips.states.float(), clips.tokens)
@@ -148,12 +181,17 @@ class Trainer:
     def distances(self, pairs: PairSet, encoded: Embedding | None = None) -> Tensor:
         """Distance of every pair, before calibration."""
         encoded = self._encode(pairs.clips) if encoded is None else encoded
-        sequence = encoded.sequence[pairs.first] - encoded.sequence[pairs.second]
         content = encoded.pooled[pairs.first] - encoded.pooled[pairs.second]
+        sequence = self._sequence_evidence(pairs, encoded)
+        return self._combine(pairs, sequence, content.square().sum(-1))
+
+    def _sequence_evidence(self, pairs: PairSet, encoded: Embedding) -> Tensor:
+        difference = encoded.sequence[pairs.first] - encoded.sequence[pairs.second]
+        return mean_over_map(difference.square().sum(-1, keepdim=True), pairs.weight)
+
+    def _combine(self, pairs: PairSet, sequence: Tensor, content: Tensor) -> Tensor:
         means = dict(zip(EAR_EVIDENCE, pairs.means.unbind(-1), strict=True))
-        square = sequence.square().sum(-1, keepdim=True)
-        means["sequence"] = mean_over_map(square, pairs.weight)
-        return self.pair.combine(means, content.square().sum(-1), pairs.pattern)
+        return self.pair.combine(means | {"sequence": sequence}, content, pairs.pattern)
 
     def _order(self, distance: Tensor, index: int) -> Tensor:
         milder = self.ladders[index].neighbours()
@@ -189,7 +227,7 @@ class Trainer:
         self, chosen: np.ndarray, sequences: list[Tensor], rng: np.random.Generator
     ) -> Tensor:
         n_frame = sequences[0].shape[1]
-        count = self.config.contrast_frames // len(chosen)
+        count = min(n_frame, self.config.contrast_frames // len(chosen))
         frames = np.stack([rng.permutation(n_frame)[:count] for _ in chosen])
         anchor, positive = [], []
         for sequence, at, index in zip(sequences, frames, chosen, strict=True):
@@ -234,6 +272,7 @@ class Trainer:
             "log_scale": self.log_scale.detach(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "cached": self.cached,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.save(state, self.folder / "joint.tmp")
@@ -250,6 +289,7 @@ class Trainer:
         self.log_scale.data.copy_(state["log_scale"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
+        self.cached = state["cached"]
         self.step = state["step"]
 
 

@@ -17,8 +17,10 @@ NEAR_FRAMES = 5
 
 def rating_loss(distance: Float[Tensor, "pair"], human: Float[Tensor, "pair"]) -> Float[Tensor, ""]:
     """1 - correlation of the distances with the ranks of the human ratings of one study."""
-    ranks = human.argsort().argsort().to(distance.dtype)
-    return 1.0 - _correlation(distance, ranks)
+    below = (human[:, None] > human[None, :]).sum(1)
+    ties = (human[:, None] == human[None, :]).sum(1)
+    ranks = below + 0.5 * (ties - 1)  # tied ratings share the mean of their ranks
+    return 1.0 - _correlation(distance, ranks.to(distance.dtype))
 
 
 def order_loss(

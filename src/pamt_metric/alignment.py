@@ -15,6 +15,7 @@ The search carries no gradient. The cut that applies its result does.
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn import functional
 
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
@@ -24,26 +25,43 @@ SAME_CONTENT = 0.4
 """Correlation above which two clips count as the same content."""
 ZERO_LAG_SHARE = 0.95
 """A lag is used only where its peak beats that of no lag by this factor."""
+MIN_OVERLAP = SAMPLE_RATE // 10
+"""Samples that must remain after the cut: the shortest clip that can be compared."""
 SEGMENT_LENGTH = 2**19
 """Samples whose spectra are held at once; those of a longer clip are summed over segments."""
 
 
 def find_lag(
-    a: Float[Tensor, "batch time_a"], b: Float[Tensor, "batch time_b"]
+    a: Float[Tensor, "batch time_a"],
+    b: Float[Tensor, "batch time_b"],
+    lengths_a: Int64[Tensor, "batch"],
+    lengths_b: Int64[Tensor, "batch"],
 ) -> Int64[Tensor, "batch"]:
     """Samples at 48 kHz by which `b` comes later than `a`; 0 where they are not the same content.
 
-    Antisymmetric: swapping the two flips the sign, exactly.
+    Antisymmetric: swapping the two flips the sign, exactly. Each pair is searched on its own, so
+    the result does not depend on what else is in the batch.
     """
-    max_lag = int(MAX_LAG_S * SAMPLE_RATE)
     with torch.no_grad():
-        # The two directions agree up to rounding; their sum is the same in both orders.
-        correlation = _correlation(a, b, max_lag) + _correlation(b, a, max_lag).flip(-1)
-        strength = 0.5 * correlation.abs()
-        lag = torch.arange(-max_lag, max_lag + 1, device=a.device)
-        peak, index = _peak_nearest_zero(strength, lag)
-        clear = (peak > SAME_CONTENT) & (strength[:, max_lag] < ZERO_LAG_SHARE * peak)
-        return torch.where(clear, lag[index], 0)
+        sizes = zip(lengths_a.tolist(), lengths_b.tolist(), strict=True)
+        lags = [_find(a[i, :m], b[i, :n]) for i, (m, n) in enumerate(sizes)]
+    return torch.stack(lags)
+
+
+def _find(a: Float[Tensor, "time_a"], b: Float[Tensor, "time_b"]) -> Int64[Tensor, ""]:
+    shorter = min(a.shape[-1], b.shape[-1])
+    # At least half of the shorter clip must remain.
+    max_lag = min(int(MAX_LAG_S * SAMPLE_RATE), shorter // 2)
+    max_lag = max(0, min(max_lag, shorter - MIN_OVERLAP))
+    # The two directions agree up to rounding; their sum is the same in both orders.
+    correlation = _correlation(a, b, max_lag) + _correlation(b, a, max_lag).flip(-1)
+    strength = 0.5 * correlation.abs()
+    lag = torch.arange(-max_lag, max_lag + 1, device=a.device)
+    peak = strength.max()
+    # of equal peaks the one nearest to lag 0
+    nearest = torch.where(strength == peak, lag.abs(), lag.numel()).argmin()
+    clear = (peak > SAME_CONTENT) & (strength[max_lag] < ZERO_LAG_SHARE * peak)
+    return torch.where(clear, lag[nearest], 0)
 
 
 def cut_to_lag(
@@ -77,15 +95,17 @@ def overlap_lengths(
 
 
 def _correlation(
-    a: Float[Tensor, "batch time_a"], b: Float[Tensor, "batch time_b"], max_lag: int
-) -> Float[Tensor, "batch lag"]:
+    a: Float[Tensor, "time_a"], b: Float[Tensor, "time_b"], max_lag: int
+) -> Float[Tensor, "lag"]:
     """Normalised correlation at lags -max_lag..max_lag; positive lag: `b` is later."""
-    length = min(max(a.shape[-1], b.shape[-1]), SEGMENT_LENGTH)
+    longer = max(a.shape[-1], b.shape[-1])
+    a, b = (functional.pad(x, (0, longer - x.shape[-1])) for x in (a, b))
+    length = min(longer, SEGMENT_LENGTH)
     n_fft = 1 << (length + max_lag).bit_length()
-    cross = energy_a = energy_b = 0.0
-    for start in range(0, min(a.shape[-1], b.shape[-1]), length):
-        spectrum_a = torch.fft.rfft(a[:, start : start + length], n=n_fft)
-        spectrum_b = torch.fft.rfft(b[:, start : start + length], n=n_fft)
+    cross = energy_a = energy_b = torch.zeros(n_fft // 2 + 1, dtype=a.dtype, device=a.device)
+    for start in range(0, longer, length):
+        spectrum_a = torch.fft.rfft(a[start : start + length], n=n_fft)
+        spectrum_b = torch.fft.rfft(b[start : start + length], n=n_fft)
         cross = cross + spectrum_a.conj() * spectrum_b
         energy_a = energy_a + spectrum_a.abs().square()
         energy_b = energy_b + spectrum_b.abs().square()
@@ -93,15 +113,5 @@ def _correlation(
     tiny = torch.finfo(a.dtype).tiny
     white = cross / (amplitude_a * amplitude_b).sqrt().clamp_min(tiny)
     correlation = torch.fft.irfft(white, n=n_fft) * n_fft
-    scale = 2.0 * (amplitude_a.sum(-1) * amplitude_b.sum(-1)).sqrt().clamp_min(tiny)
-    around = torch.cat([correlation[:, -max_lag:], correlation[:, : max_lag + 1]], dim=-1)
-    return around / scale[:, None]
-
-
-def _peak_nearest_zero(
-    strength: Float[Tensor, "batch lag"], lag: Int64[Tensor, "lag"]
-) -> tuple[Float[Tensor, "batch"], Int64[Tensor, "batch"]]:
-    """The highest value and where it stands; of equal peaks the one nearest to lag 0."""
-    peak = strength.amax(-1)
-    distance = torch.where(strength == peak[:, None], lag.abs(), lag.numel())
-    return peak, distance.argmin(-1)
+    scale = 2.0 * (amplitude_a.sum() * amplitude_b.sum()).sqrt().clamp_min(tiny)
+    return correlation.roll(max_lag)[: 2 * max_lag + 1] / scale

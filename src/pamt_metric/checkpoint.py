@@ -58,7 +58,7 @@ def load(
     folder = find(name_or_path, revision=revision)
     config = _read_config(folder / CONFIG_FILE)
     weights = folder / WEIGHTS_FILE
-    sha256 = _verify_hash(weights, config["weights"]["sha256"])
+    sha256 = _verify_hash(weights, config["weights"])
     info = ModelInfo(name=config["name"], version=config["version"], sha256=sha256)
     # Random weights are drawn before the real ones come; the caller's generator must not notice.
     with torch.random.fork_rng(devices=[]):
@@ -191,6 +191,12 @@ def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
     except (KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: no model can be built from it: {reason}") from error
+    width = head.projection.in_features
+    if width != encoder.width or max(head.encoder_layers) > encoder.n_layers:
+        raise CheckpointError(
+            f"{path}: its head reads layers up to {max(head.encoder_layers)} of width {width}, "
+            f"the encoder has {encoder.n_layers} of width {encoder.width}; was another one meant?"
+        )
     return Metric(encoder, head, info=info)
 
 
@@ -208,7 +214,10 @@ def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.detach().cpu().to(dtype if value.dim() > 1 else torch.float32).contiguous()
 
 
-def _verify_hash(path: Path, expected: str) -> str:
+def _verify_hash(path: Path, stated: Any) -> str:
+    expected = stated.get("sha256") if isinstance(stated, dict) else None
+    if not isinstance(expected, str):
+        raise CheckpointError(f"{path.with_name(CONFIG_FILE)} states no sha256 under 'weights'")
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; download or copy the whole folder again")
     found = _sha256(path)

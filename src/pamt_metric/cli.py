@@ -8,6 +8,7 @@ import json
 import platform
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,11 +31,27 @@ app = typer.Typer(
 ModelOption = Annotated[
     str, typer.Option("--model", help="Bundled model, folder, or Hub id owner/name.")
 ]
+
+
+class Level(StrEnum):
+    """Choices of `--level`."""
+
+    MATCH = "match"
+    ABSOLUTE = "absolute"
+
+
+class Align(StrEnum):
+    """Choices of `--align`."""
+
+    AUTO = "auto"
+    NONE = "none"
+
+
 LevelOption = Annotated[
-    str, typer.Option("--level", help="match: at equal loudness; absolute: as they are.")
+    Level, typer.Option("--level", help="match: at equal loudness; absolute: as they are.")
 ]
 AlignOption = Annotated[
-    str, typer.Option("--align", help="auto: take out one lag up to 0.5 s; none: do not.")
+    Align, typer.Option("--align", help="auto: take out one lag up to 0.5 s; none: do not.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 VersionOption = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
@@ -54,8 +71,8 @@ def score(  # noqa: PLR0917 (typer calls it by name)
     reference: Annotated[str, typer.Argument(help="Audio file to compare with.")],
     tests: Annotated[list[str], typer.Argument(help="Audio files to score.", metavar="TEST...")],
     as_json: JsonOption = False,  # noqa: FBT002 (typer calls it by name)
-    level: LevelOption = "match",
-    align: AlignOption = "auto",
+    level: LevelOption = Level.MATCH,
+    align: AlignOption = Align.AUTO,
     model: ModelOption = "pamt-mini",
 ) -> None:
     """Score TEST files against REFERENCE: 0 the same, 1 just noticeable, larger more different."""
@@ -67,7 +84,7 @@ def score(  # noqa: PLR0917 (typer calls it by name)
     rows = []
     for test in tests:
         try:
-            found = metric.compare(reference, test, level=level, align=align)
+            found = metric.compare(reference, test, level=level.value, align=align.value)
             rows.append(_Row(test, found.summary(), None))
         except InputError as error:
             rows.append(_Row(test, None, str(error)))
@@ -82,7 +99,7 @@ def score(  # noqa: PLR0917 (typer calls it by name)
 def embed(
     files: Annotated[list[str], typer.Argument(help="Audio files.", metavar="FILES...")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
-    level: LevelOption = "match",
+    level: LevelOption = Level.MATCH,
     model: ModelOption = "pamt-mini",
 ) -> None:
     """Write embeddings of FILES: arrays `files` (n,), `embeddings` (n, dim), `model`."""
@@ -98,14 +115,17 @@ def embed(
     rows, embeddings = [], []
     for file in files:
         try:
-            embeddings.append(metric.embed(file, level=level).numpy())
+            embeddings.append(metric.embed(file, level=level.value).numpy())
             rows.append(_Row(file, {}, None))
         except InputError as error:
             rows.append(_Row(file, None, str(error)))
     done = [row.test for row in rows if row.result is not None]
     if done:
         stamp = f"{metric.info.name} {metric.info.version} {metric.info.sha256}"
-        np.savez(output, files=np.array(done), embeddings=np.stack(embeddings), model=stamp)
+        try:
+            np.savez(output, files=np.array(done), embeddings=np.stack(embeddings), model=stamp)
+        except OSError as error:
+            raise InputError(f"cannot write {output}: {error.strerror}") from error
         typer.echo(f"wrote {len(done)} embeddings to {output}")
     _exit_on_failures(rows)
 

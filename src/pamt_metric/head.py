@@ -145,10 +145,11 @@ class SequenceHead(nn.Module):
         pooled = self.to_pooled((weight[..., None] * x).sum(1))
         return Embedding(
             sequence=sequence / length * tokens.mask[..., None],
-            pooled=torch.cat([pooled, self._project_statistics(tokens)], dim=-1),
+            pooled=torch.cat([pooled, self.project_statistics(tokens)], dim=-1),
         )
 
-    def _project_statistics(self, tokens: EarTokens) -> Float[Tensor, "b statistic"]:
+    def project_statistics(self, tokens: EarTokens) -> Float[Tensor, "b statistic"]:
+        """The part of the pooled embedding that comes from the clip statistics."""
         standard = (tokens.statistics - self.statistics_mean) / self.statistics_scale
         return self.statistics(standard)
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -145,7 +145,7 @@ class Metric(nn.Module):
         _check_choice("level", level, ("match", "absolute"))
         with _grad_only_for(x):
             clips = self._load(x, sample_rate, lengths)
-            waveform, _ = self.to_listening_level(clips.waveform, clips.lengths, level)
+            waveform, _, _ = self.to_listening_level(clips.waveform, clips.lengths, level)
             embedding = self.encode(waveform, clips.lengths).embedding
         parts = [embedding.pooled, embedding.sequence]
         pooled, frames = parts if clips.is_batch else [part[0] for part in parts]
@@ -178,16 +178,17 @@ class Metric(nn.Module):
         waveform: Float[Tensor, "batch channel time"],
         lengths: Int64[Tensor, "batch"],
         level: Level,
-    ) -> tuple[Float[Tensor, "batch channel time"], Float[Tensor, "batch"]]:
-        """The clips at their listening level, and the gain in dB that this took."""
+    ) -> tuple[Float[Tensor, "batch channel time"], Float[Tensor, "batch"], Bool[Tensor, "batch"]]:
+        """The clips at their listening level, the gain in dB this took, and whether any applied."""
         if level == "absolute":
-            return waveform, waveform.new_zeros(waveform.shape[0])
+            none = waveform.new_zeros(waveform.shape[0])
+            return waveform, none, none.bool()
         # A mono clip is heard with both ears, as two equal channels are.
         heard = waveform.expand(-1, 2, -1) if waveform.shape[1] == 1 else waveform
         loudness, audible = self.program_loudness(heard, lengths)
         # What is too quiet to have a loudness stays as it is: silence must not become noise.
         gain_db = torch.where(audible, LISTENING_LEVEL_LUFS - loudness, 0.0)
-        return waveform * (10.0 ** (gain_db / 20.0))[:, None, None], gain_db
+        return waveform * (10.0 ** (gain_db / 20.0))[:, None, None], gain_db, audible
 
     def _load(self, source: AudioSource, sample_rate: int | None, lengths: Lengths) -> AudioBatch:
         clips = audio.load(
@@ -218,11 +219,15 @@ class Metric(nn.Module):
         )
         is_batch = clips_a.is_batch or clips_b.is_batch
         clips_a, clips_b = _broadcast(clips_a, clips_b)
-        wave_a, gain_a = self.to_listening_level(clips_a.waveform, clips_a.lengths, level)
-        wave_b, gain_b = self.to_listening_level(clips_b.waveform, clips_b.lengths, level)
+        wave_a, gain_a, matched_a = self.to_listening_level(
+            clips_a.waveform, clips_a.lengths, level
+        )
+        wave_b, gain_b, matched_b = self.to_listening_level(
+            clips_b.waveform, clips_b.lengths, level
+        )
         lag = torch.zeros_like(clips_a.lengths)
         if align == "auto":
-            lag = find_lag(wave_a.mean(1), wave_b.mean(1))
+            lag = find_lag(wave_a.mean(1), wave_b.mean(1), clips_a.lengths, clips_b.lengths)
         wave_a, count_a = cut_to_lag(wave_a, clips_a.lengths, (-lag).clamp_min(0))
         wave_b, count_b = cut_to_lag(wave_b, clips_b.lengths, lag.clamp_min(0))
         count_a, count_b = overlap_lengths(count_a, count_b, lag)
@@ -231,7 +236,7 @@ class Metric(nn.Module):
             encoded_a=self.encode(_trim(wave_a, count_a), count_a, n_frame=n_frame),
             encoded_b=self.encode(_trim(wave_b, count_b), count_b, n_frame=n_frame),
             lag=lag,
-            gain_db=gain_b - gain_a,
+            gain_db=torch.where(matched_a & matched_b, gain_b - gain_a, 0.0),
             coverage=2.0 * torch.minimum(count_a, count_b) / (clips_a.lengths + clips_b.lengths),
             is_batch=is_batch,
         )

@@ -142,12 +142,13 @@ def test_ffmpeg_decodes_the_rest(tmp_path, suffix, codec):
 
 
 @needs_ffmpeg
-def test_ffmpeg_takes_odd_names(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["-x.m4a", "http:x.m4a"])
+def test_ffmpeg_takes_odd_names(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tone.wav").write_bytes(file_bytes(tone()))
     ffmpeg("-i", "tone.wav", tmp_path / "x.m4a")
-    (tmp_path / "x.m4a").rename(tmp_path / "-i http:x.m4a")
-    assert load("-i http:x.m4a", target_rate=RATE).waveform.shape[1] == 2
+    (tmp_path / "x.m4a").rename(tmp_path / name)
+    assert load(name, target_rate=RATE).waveform.shape[1] == 2
 
 
 @needs_ffmpeg

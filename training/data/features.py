@@ -76,7 +76,7 @@ def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel tim
         batch, lengths = waveforms[start : start + _BATCH], sizes[start : start + _BATCH]
         longest = int(lengths.max())
         padded = torch.stack([functional.pad(w, (0, longest - w.shape[-1])) for w in batch])
-        leveled, _ = metric.to_listening_level(padded, lengths, "match")
+        leveled, _, _ = metric.to_listening_level(padded, lengths, "match")
         tokens.append(metric.ear(leveled, lengths, n_frame=n_frame))
         hidden = metric.hidden_states(leveled, lengths).half()
         states.append(functional.pad(hidden, (0, 0, 0, n_frame - hidden.shape[2])))
