@@ -2,7 +2,7 @@
 
 `reference.flac` is four seconds of a made-up tune (plucked strings, a bass, brushes);
 `degraded.flac` is the same after a bad recording: narrow band, hiss, overload; `other.flac` is
-another tune on other instruments. Seeded, so the files come out the same each time.
+a slow chorale on an organ. Seeded, so the files come out the same each time.
 """
 
 from pathlib import Path
@@ -14,9 +14,9 @@ from scipy import signal
 SAMPLE_RATE = 48_000
 BEAT_S = 0.5
 N_BEATS = 8
-HISS_DB = -38.0
-BANDWIDTH_HZ = 5000.0
-OVERLOAD = 0.6
+HISS_DB = -46.0
+BANDWIDTH_HZ = 8000.0
+OVERLOAD = 0.7
 """Share of the peak at which the bad recording clips."""
 
 
@@ -27,7 +27,9 @@ def main() -> None:
     for name, waveform in {
         "reference": reference,
         "degraded": bad_recording(reference, np.random.default_rng(2)),
-        "other": tune(np.random.default_rng(3), notes=(57, 60, 63, 62, 58, 55, 58, 62), bass=43),
+        "other": chorale(
+            chords=((48, 60, 63, 67), (44, 60, 63, 68), (46, 58, 62, 65), (43, 58, 62, 67))
+        ),
     }.items():
         soundfile.write(folder / f"{name}.flac", waveform.T, SAMPLE_RATE, subtype="PCM_16")
 
@@ -43,6 +45,16 @@ def tune(rng: np.random.Generator, *, notes: tuple[int, ...], bass: int) -> np.n
             _place(mix, 0.9 * organ(bass + 5 * (beat % 4 == 2), 0.9), start, pan=0.0)
         _place(mix, 0.25 * brush(0.12, rng), start, pan=0.2)
         _place(mix, 0.12 * brush(0.06, rng), start + BEAT_S / 2, pan=0.2)
+    return (0.7 * mix / np.abs(mix).max()).astype(np.float32)
+
+
+def chorale(*, chords: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """One organ chord a second; stereo `(2, time)`, peak 0.7."""
+    mix = np.zeros((2, round(N_BEATS * BEAT_S * SAMPLE_RATE)))
+    length_s = N_BEATS * BEAT_S / len(chords)
+    for index, chord in enumerate(chords):
+        for voice, note in enumerate(chord):
+            _place(mix, organ(note, length_s), index * length_s, pan=0.3 * voice - 0.45)
     return (0.7 * mix / np.abs(mix).max()).astype(np.float32)
 
 

@@ -106,12 +106,12 @@ class TestScore:
         ),
         pytest.param(
             ("score", "copy.wav", "noisy.wav", "copy.wav", "--level", "loud"),
-            ("level must be", "loud"),
+            ("is not one of 'match', 'absolute'", "loud"),
             id="bad level, two tests",
         ),
         pytest.param(
             ("score", "copy.wav", "noisy.wav", "--align", "dtw2"),
-            ("align must be",),
+            ("is not one of 'auto', 'none'",),
             id="bad align",
         ),
         pytest.param(("score", "copy.wav", "--colour", "red"), ("--colour",), id="bad option"),

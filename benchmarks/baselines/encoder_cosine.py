@@ -45,11 +45,12 @@ class EncoderCosine:
         Raises:
             UndefinedError: A sound is too short for one frame, or silent.
         """
-        pooled = [self._pool(x, sample_rate) for x in (a, b)]
-        return float((1.0 - torch.cosine_similarity(*pooled, dim=-1)).mean())
+        a_direction, b_direction = (self._direction(x, sample_rate) for x in (a, b))
+        # 1 - cos = |a - b|^2 / 2 of unit vectors: exactly 0 for the same, never below.
+        return float((a_direction - b_direction).square().sum(dim=-1).mean() / 2.0)
 
     @torch.no_grad()
-    def _pool(self, waveform: np.ndarray, sample_rate: int) -> torch.Tensor:
+    def _direction(self, waveform: np.ndarray, sample_rate: int) -> torch.Tensor:
         mono = resample(waveform.mean(axis=0, keepdims=True), sample_rate, ENCODER_RATE)
         if mono.shape[-1] < MIN_SAMPLES:
             raise UndefinedError(
@@ -59,7 +60,7 @@ class EncoderCosine:
         if rms == 0.0:
             raise UndefinedError("silence has no direction")
         states = self._encoder(torch.from_numpy((mono * (TARGET_RMS / rms)).astype(np.float32)))
-        return states[0].mean(dim=-2)
+        return torch.nn.functional.normalize(states[0].double().mean(dim=-2), dim=-1)
 
 
 def _weights_hash(encoder: object) -> str:

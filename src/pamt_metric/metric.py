@@ -295,7 +295,7 @@ def _warnings(pair: _Pair, item: int) -> tuple[str, ...]:
 
 def _trim(
     waveform: Float[Tensor, "batch channel time"], lengths: Int64[Tensor, "batch"]
-) -> Float[Tensor, "batch channel time"]:
+) -> Float[Tensor, "batch channel kept"]:
     """Zeros beyond each length, and no more samples than the longest clip has."""
     longest = int(lengths.max())
     time = torch.arange(longest, device=waveform.device)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pamt_metric.alignment import MAX_LAG_S, cut_to_lag, find_lag, overlap_lengths
+from pamt_metric import alignment
+from pamt_metric.alignment import MAX_LAG_S, cut_to_lag, overlap_lengths
 from tests.support import signals
 
 
@@ -15,6 +16,12 @@ def shifted(waveform, by):
     else:
         moved[:by] = waveform[-by:]
     return moved
+
+
+def find_lag(a, b):
+    """Lag of whole clips."""
+    lengths = [torch.full((len(x),), x.shape[-1]) for x in (a, b)]
+    return alignment.find_lag(a, b, *lengths)
 
 
 class TestFindLag:
@@ -43,6 +50,21 @@ class TestFindLag:
         assert find_lag(a[None], b[None]).tolist() == [0]
         assert find_lag(a[None], torch.zeros(1, 48_000)).tolist() == [0]
         assert find_lag(torch.zeros(1, 48_000), torch.zeros(1, 48_000)).tolist() == [0]
+
+    def test_leaves_half_of_the_shorter_clip(self):
+        early, late = torch.zeros(2, 1, 14_400)
+        early[0, 10], late[0, 12_000] = 0.5, 0.5
+        assert find_lag(early, late).tolist() == [0]
+
+    def test_does_not_depend_on_what_else_is_in_the_batch(self):
+        a = signals.noise(0.5)
+        b = shifted(a, 77)
+        padded = [torch.nn.functional.pad(x, (0, 50_000)) for x in (a, b)]
+        batch = [torch.stack([x, signals.noise(len(x) / 48_000)]) for x in padded]
+        lengths = torch.tensor([len(a), len(padded[0])])
+        assert (
+            alignment.find_lag(*batch, lengths, lengths)[0] == find_lag(a[None], b[None])[0] == 77
+        )
 
     def test_is_0_for_a_lag_beyond_its_reach(self):
         waveform = signals.noise(2.0)

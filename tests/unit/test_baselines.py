@@ -115,6 +115,12 @@ class TestEncoderCosine:
         assert metric(a, -a, SAMPLE_RATE) == pytest.approx(1.0, abs=1e-6)
         assert metric(a, 0.5 * a, SAMPLE_RATE) == pytest.approx(0.0, abs=1e-6)
 
+    def test_of_a_sound_with_itself_is_exactly_zero(self) -> None:
+        metric = EncoderCosine(LinearEncoder(0.37))
+        for seed in range(20):
+            waveform = noise(seed=seed)
+            assert metric(waveform, waveform.copy(), SAMPLE_RATE) == 0.0
+
     def test_pads_nothing(self) -> None:
         a = np.full((1, 3200), 0.3, np.float32)
         metric = EncoderCosine(LinearEncoder(TARGET_RMS))
