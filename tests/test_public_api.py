@@ -16,7 +16,6 @@ PUBLIC_NAMES = {
     "Metric",
     "ModelInfo",
     "PamtError",
-    "PamtWarning",
     "compare",
     "distance",
     "embed",

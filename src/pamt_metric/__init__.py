@@ -14,7 +14,6 @@ from pamt_metric.errors import (
     ConfigError,
     InputError,
     PamtError,
-    PamtWarning,
 )
 from pamt_metric.metric import Metric
 
@@ -27,7 +26,6 @@ __all__ = [
     "Metric",
     "ModelInfo",
     "PamtError",
-    "PamtWarning",
     "compare",
     "distance",
     "embed",

@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from pamt_metric.errors import InputError, PamtError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pamt_metric.comparison import Comparison
+
 EXIT_ERROR = 2
 # click's own exception in older releases of typer, that of its own copy of click in newer ones
-_UsageError = typer.BadParameter.mro()[2]
+_UsageError: type[Exception] = typer.BadParameter.mro()[2]
 
 app = typer.Typer(
     name="pamt",
@@ -85,7 +90,7 @@ def score(  # noqa: PLR0917 (typer calls it by name)
     for test in tests:
         try:
             found = metric.compare(reference, test, level=level.value, align=align.value)
-            rows.append(_Row(test, found.summary(), None))
+            rows.append(_Row(test, cast("Comparison", found).summary(), None))
         except InputError as error:
             rows.append(_Row(test, None, str(error)))
     if as_json:
@@ -115,7 +120,7 @@ def embed(
     rows, embeddings = [], []
     for file in files:
         try:
-            embeddings.append(metric.embed(file, level=level.value).numpy())
+            embeddings.append(cast("Tensor", metric.embed(file, level=level.value)).numpy())
             rows.append(_Row(file, {}, None))
         except InputError as error:
             rows.append(_Row(file, None, str(error)))
@@ -175,7 +180,7 @@ def main() -> None:
     except PamtError as error:
         _fail(str(error))
     except _UsageError as error:
-        _fail(error.format_message())
+        _fail(cast("Any", error).format_message())
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     else:

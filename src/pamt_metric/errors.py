@@ -5,7 +5,6 @@ PamtError
 ├── InputError (also a ValueError)   the audio or an argument given by the caller
 ├── CheckpointError                  a model's files: missing, damaged, or of another layout
 └── ConfigError (also a ValueError)  a configuration that no part can be built from
-PamtWarning (a UserWarning)          the number is valid, but the caller should know something
 ```
 
 A message says what was expected, what came, and the likely mistake.
@@ -26,7 +25,3 @@ class CheckpointError(PamtError):
 
 class ConfigError(PamtError, ValueError):
     """A configuration names a part or a value that does not exist."""
-
-
-class PamtWarning(UserWarning):
-    """The result is valid, but something about the input is worth knowing."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -213,7 +213,7 @@ class Metric(nn.Module):
     ) -> "_Pair":
         _check_choice("level", level, ("match", "absolute"))
         _check_choice("align", align, ("auto", "none"))
-        lengths_a, lengths_b = lengths if isinstance(lengths, tuple) else (lengths, lengths)
+        lengths_a, lengths_b = _split_lengths(lengths)
         clips_a, clips_b = audio.match_channels(
             self._load(a, sample_rate, lengths_a), self._load(b, sample_rate, lengths_b)
         )
@@ -324,6 +324,12 @@ def _repeat(clips: AudioBatch, count: int) -> AudioBatch:
         sample_rate=clips.sample_rate,
         is_batch=True,
     )
+
+
+def _split_lengths(lengths: Lengths | tuple[Lengths, Lengths]) -> tuple[Lengths, Lengths]:
+    """One set of lengths for both sides, unless it is a pair of sets."""
+    is_pair = isinstance(lengths, tuple) and not all(isinstance(x, int) for x in lengths)
+    return cast("tuple[Lengths, Lengths]", lengths if is_pair else (lengths, lengths))
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -116,7 +116,8 @@ class TestEncoderCosine:
         assert metric(a, 0.5 * a, SAMPLE_RATE) == pytest.approx(0.0, abs=1e-6)
 
     def test_of_a_sound_with_itself_is_exactly_zero(self) -> None:
-        metric = EncoderCosine(LinearEncoder(0.37))
+        # The samples themselves as 64 values a frame: a plain cosine is off by rounding.
+        metric = EncoderCosine(lambda waveform: waveform.reshape(1, 2, -1, 64))
         for seed in range(20):
             waveform = noise(seed=seed)
             assert metric(waveform, waveform.copy(), SAMPLE_RATE) == 0.0

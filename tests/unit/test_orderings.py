@@ -402,20 +402,26 @@ class TestRun:
         monkeypatch.setattr(orderings, "LADDERS", _NOISY_LADDERS)
         monkeypatch.setitem(REGISTRY, "oracle", lambda _argument: Oracle())
         monkeypatch.setitem(REGISTRY, "flat", lambda _argument: _Flat())
+        monkeypatch.setitem(REGISTRY, "mute", lambda _argument: _Mute())
         path = tmp_path / "orderings.csv"
         options = ["orderings", "--data", str(root), "--results", str(path), "--metric"]
         codes = {}
-        for name in ("oracle", "flat", "oracle"):
+        for name in ("oracle", "flat", "mute", "oracle"):
             with pytest.raises(SystemExit) as stopped:
                 main([*options, name])
             codes[name] = stopped.value.code
-        assert codes == {"oracle": 0, "flat": 1}
+        assert codes == {"oracle": 0, "flat": 1, "mute": 1}
         output = capsys.readouterr().out
         assert "oracle: 21 of 21 orderings held (100.0%)" in output
         assert "flat: 0 of 21 orderings held (0.0%)" in output
+        assert "mute: 0 of 21 orderings held (0.0%)" in output
         written = pd.read_csv(path)
         assert tuple(written.columns) == orderings.COLUMNS
-        assert written["metric"].value_counts().to_dict() == {"oracle": 39, "flat": 39}
+        assert written["metric"].value_counts().to_dict() == {
+            "oracle": 39,
+            "flat": 39,
+            "mute": 39,
+        }
 
     def test_command_needs_recordings(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -429,6 +435,13 @@ class TestRun:
 
 class _Flat:
     name, version = "flat", "1"
+
+    def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
+        return 1.0
+
+
+class _Mute:
+    name, version = "mute", "1"
 
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
         raise UndefinedError("never has an answer")
