@@ -76,6 +76,11 @@ def make(specification: str) -> Metric:
     return REGISTRY[name](argument or None)
 
 
+def named(name: str, argument: str | None) -> str:
+    """What results call a metric made with an argument: no more of a path than its end."""
+    return name if argument is None else f"{name}@{Path(argument).name}"
+
+
 def measure(metric: Metric, a: np.ndarray, b: np.ndarray, sample_rate: int) -> Measurement:
     """One value; whatever goes wrong inside the metric costs this pair only, and is named."""
     try:

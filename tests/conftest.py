@@ -35,7 +35,6 @@ TINY_HEAD = {
     "n_blocks": 2,
     "n_heads": 2,
     "dim": 16,
-    "statistics_dim": 8,
 }
 
 # Read by child processes too; their import of the Hub client sees it.

@@ -120,7 +120,6 @@ class HeadConfig:
     n_blocks: int = 2
     n_heads: int = 4
     dim: int = 64
-    statistics_dim: int = 32
     groups: tuple[str, ...] = ("loudness", "threshold", "modulation", "interaural")
 
 
@@ -144,6 +143,8 @@ class LossConfig:
     """Of the human ratings on the mix of evidence and the clip statistics, all studies a step."""
     rating_head: float = 0.2
     """Of the human ratings on the whole head, one study a step."""
+    penalty: float = 1e-3
+    """Of the mix's squared distance from neutral weights."""
     order: float = 0.5
     content_margin: float = 0.5
     jnd: float = 0.25
@@ -171,7 +172,7 @@ class JointConfig:
     contrast_frames: int = 256
     learning_rate: float = 5e-4
     pair_learning_rate: float = 2e-2
-    """For the mix of evidence, a dozen logarithms near 0, and the projection of the statistics."""
+    """For the mix of evidence and the clip statistics, all logarithms that start at 0."""
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     checkpoint_every_s: float = 120.0

@@ -85,7 +85,7 @@ class Trainer:
         self.folder = folder
         self.log_scale = nn.Parameter(torch.zeros(()))
         _standardise_statistics(self.head, studies)
-        mixing = [*self.pair.parameters(), *self.head.statistics.parameters(), self.log_scale]
+        mixing = [*self.pair.parameters(), self.head.statistics_log_weight, self.log_scale]
         shared = {id(parameter) for parameter in mixing}
         transformer = [p for p in self.head.parameters() if id(p) not in shared]
         self.optimiser = torch.optim.AdamW(
@@ -144,11 +144,17 @@ class Trainer:
         return {
             "rating": self._mix_rating(),
             "rating_head": through_head,
+            "penalty": self._penalty(),
             "order": torch.stack(order).mean(),
             "content_margin": margin,
             "jnd": torch.stack(jnd).mean(),
             "contrast": self._contrast(chosen, sequences, rng),
         }
+
+    def _penalty(self) -> Tensor:
+        """How far the mix has moved from neutral: many weights have few studies to learn from."""
+        moved = (self.pair.log_weight, self.head.statistics_log_weight)
+        return torch.stack([weight.square().sum() for weight in moved]).sum()
 
     def _mix_rating(self) -> Tensor:
         """Ratings of all studies against distances that only the mix can still change."""
@@ -157,7 +163,7 @@ class Trainer:
         parts = []
         for study, (sequence, pooled) in zip(self.studies, self.cached, strict=True):
             pairs = study.pairs
-            statistics = self.head.project_statistics(pairs.clips.tokens)
+            statistics = self.head.weigh_statistics(pairs.clips.tokens)
             whole = torch.cat([pooled, statistics], dim=-1)
             content = (whole[pairs.first] - whole[pairs.second]).square().sum(-1)
             distance = self._combine(pairs, sequence, content)
@@ -170,7 +176,7 @@ class Trainer:
         found = []
         for study in self.studies:
             encoded = self._encode(study.pairs.clips)
-            n_statistics = self.head.statistics.out_features
+            n_statistics = self.head.statistics_log_weight.numel()
             sequence = self._sequence_evidence(study.pairs, encoded)
             found.append((sequence, encoded.pooled[:, :-n_statistics]))
         return found

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from benchmarks import waveforms
-from benchmarks.metrics import HASH_LENGTH, UndefinedError, register, source_version
+from benchmarks.metrics import HASH_LENGTH, UndefinedError, named, register, source_version
 from benchmarks.waveforms import TARGET_RMS, resample
-from pamt_metric.errors import ConfigError
 
 ENCODER_RATE = 24_000
 # The span of one vector: less than this gives the encoder's front end no frame.
@@ -74,9 +73,11 @@ def _weights_hash(encoder: object) -> str:
 
 @register("encoder-cosine")
 def make_encoder_cosine(argument: str | None) -> EncoderCosine:
-    """`encoder-cosine@FOLDER_OR_HUB_ID`: any encoder of the MERT family."""
-    if argument is None:
-        raise ConfigError("encoder-cosine needs an encoder: encoder-cosine@FOLDER_OR_HUB_ID")
+    """`encoder-cosine`: the bundled model's encoder; `encoder-cosine@FOLDER_OR_HUB_ID`: another."""
+    import pamt_metric
     from pamt_metric.encoders.mert import MertEncoder
 
-    return EncoderCosine(MertEncoder.from_pretrained(argument))
+    if argument is None:
+        return EncoderCosine(pamt_metric.load().encoder)
+    encoder = MertEncoder.from_pretrained(argument)
+    return EncoderCosine(encoder, name=named("encoder-cosine", argument))

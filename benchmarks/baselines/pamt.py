@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.metrics import HASH_LENGTH, package_version, register
+from benchmarks.metrics import HASH_LENGTH, named, package_version, register
 
 PARTS = ("fidelity", "content", "added", "missing")
 
@@ -59,9 +59,8 @@ def _load(argument: str | None, part: str) -> Pamt:
     import pamt_metric
 
     base = "pamt" if part == "distance" else f"pamt-{part}"
-    name = base if argument is None else f"{base}@{argument}"
     metric = pamt_metric.load() if argument is None else pamt_metric.load(argument)
-    return Pamt(metric, name=name, part=part)
+    return Pamt(metric, name=named(base, argument), part=part)
 
 
 for _part in PARTS:

@@ -27,6 +27,8 @@ WINDOW_FRAMES = 375
 MASKED = -1e4
 """Attention logit of a frame beyond the clip's end; exp of it is exactly 0 in float32."""
 NORM_FLOOR = 1e-6
+STATISTICS_LOG_WEIGHT = -4.0
+"""Log weight of a squared statistic before training: all 61 together then weigh about 1."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,6 @@ class SequenceHead(nn.Module):
         n_blocks: number of transformer blocks.
         n_heads: attention heads of a block.
         dim: dimension of a frame's embedding.
-        statistics_dim: dimension that the clip statistics take in the pooled embedding.
         groups: token groups that condition the head; `()` switches conditioning off.
     """
 
@@ -100,7 +101,6 @@ class SequenceHead(nn.Module):
         n_blocks: int = 2,
         n_heads: int = 4,
         dim: int = 64,
-        statistics_dim: int = 32,
         groups: Sequence[str] = ("loudness", "threshold", "modulation", "interaural"),
     ) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class SequenceHead(nn.Module):
         self.to_sequence = nn.Linear(width, dim)
         self.pool_score = nn.Linear(width, 1)
         self.to_pooled = nn.Linear(width, dim)
-        self.statistics = nn.Linear(N_STATISTICS, statistics_dim, bias=False)
+        self.statistics_log_weight = nn.Parameter(torch.zeros(N_STATISTICS))
         self.register_buffer("statistics_mean", torch.zeros(N_STATISTICS))
         self.register_buffer("statistics_scale", torch.ones(N_STATISTICS))
 
@@ -145,13 +145,13 @@ class SequenceHead(nn.Module):
         pooled = self.to_pooled((weight[..., None] * x).sum(1))
         return Embedding(
             sequence=sequence / length * tokens.mask[..., None],
-            pooled=torch.cat([pooled, self.project_statistics(tokens)], dim=-1),
+            pooled=torch.cat([pooled, self.weigh_statistics(tokens)], dim=-1),
         )
 
-    def project_statistics(self, tokens: EarTokens) -> Float[Tensor, "b statistic"]:
-        """The part of the pooled embedding that comes from the clip statistics."""
+    def weigh_statistics(self, tokens: EarTokens) -> Float[Tensor, "b statistic"]:
+        """The part of the pooled embedding that comes from the clip statistics, each weighed."""
         standard = (tokens.statistics - self.statistics_mean) / self.statistics_scale
-        return self.statistics(standard)
+        return standard * (0.5 * (self.statistics_log_weight + STATISTICS_LOG_WEIGHT)).exp()
 
     def _transform(
         self,

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+import pamt_metric
 from benchmarks.baselines.encoder_cosine import EncoderCosine
 from benchmarks.baselines.log_mel import LogMelL1
 from benchmarks.baselines.mr_stft import MultiResolutionStft
 from benchmarks.baselines.pamt import Pamt
 from benchmarks.metrics import UndefinedError, make, measure, register, source_version
 from benchmarks.waveforms import TARGET_RMS, baseline_conditions, match_channels
+from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError, InputError
 
 SAMPLE_RATE = 24_000
@@ -153,9 +155,16 @@ class TestEncoderCosine:
         versions = [EncoderCosine(LinearEncoder(value)).version for value in (0.0, 0.0, 1.0)]
         assert versions[0] == versions[1] != versions[2]
 
-    def test_name_carries_the_encoder_it_needs(self) -> None:
-        with pytest.raises(ConfigError, match="encoder-cosine@FOLDER_OR_HUB_ID"):
-            make("encoder-cosine")
+    def test_takes_the_bundled_models_encoder_unless_given_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bundled, given = LinearEncoder(0.0), LinearEncoder(1.0)
+        monkeypatch.setattr(pamt_metric, "load", lambda: SimpleNamespace(encoder=bundled))
+        monkeypatch.setattr(MertEncoder, "from_pretrained", lambda _folder: given)
+        first, second = make("encoder-cosine"), make("encoder-cosine@runs/tiny")
+        assert (first.name, second.name) == ("encoder-cosine", "encoder-cosine@tiny")
+        assert first.version == EncoderCosine(bundled).version
+        assert second.version == EncoderCosine(given).version
 
 
 class FakeMetric(torch.nn.Module):
@@ -182,6 +191,20 @@ class TestPamt:
 
     def test_answers_with_a_part_of_the_comparison(self) -> None:
         assert Pamt(FakeMetric(), part="added")(noise(), noise(), SAMPLE_RATE) == 2.0
+
+    def test_loads_the_bundled_model_unless_given_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[str, ...]] = []
+
+        def load(*arguments: str) -> FakeMetric:
+            asked.append(arguments)
+            return FakeMetric()
+
+        monkeypatch.setattr(pamt_metric, "load", load)
+        names = [make(name).name for name in ("pamt", "pamt@runs/tiny", "pamt-added")]
+        assert names == ["pamt", "pamt@tiny", "pamt-added"]
+        assert asked == [(), ("runs/tiny",), ()]
 
     def test_version_follows_the_weights(self) -> None:
         changed = FakeMetric()

@@ -8,6 +8,7 @@ import torch
 from pamt_metric.errors import ConfigError
 from pamt_metric.head import WINDOW_FRAMES, SequenceHead
 from pamt_metric.psychoacoustics import Ear
+from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
 MERT_95M_PARAMETERS = 94.37e6
@@ -19,7 +20,6 @@ ARGUMENTS = {
     "width": 16,
     "n_heads": 2,
     "dim": 8,
-    "statistics_dim": 4,
 }
 
 
@@ -66,7 +66,7 @@ class TestConditioning:
         states = make_states(1, 20)
         embedding = head(states, tokens)
         assert embedding.sequence.shape == (1, 20, 8)
-        assert embedding.pooled.shape == (1, 12)
+        assert embedding.pooled.shape == (1, 8 + N_STATISTICS)
         other = replace(tokens, interaural=tokens.interaural + 1.0)
         assert torch.equal(head(states, other).sequence, embedding.sequence)
 

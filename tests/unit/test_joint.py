@@ -80,6 +80,7 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
     assert set(values) == {
         "rating",
         "rating_head",
+        "penalty",
         "order",
         "content_margin",
         "jnd",

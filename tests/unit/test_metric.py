@@ -7,6 +7,7 @@ import torch
 
 from pamt_metric import comparison
 from pamt_metric.errors import InputError
+from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
 RATE = signals.SAMPLE_RATE
@@ -91,7 +92,7 @@ class TestBatches:
 class TestEmbed:
     def test_shapes(self, tiny_metric):
         pooled, sequence = tiny_metric.embed(TONE, sample_rate=RATE, sequence=True)
-        assert pooled.shape == (16 + 8,)
+        assert pooled.shape == (16 + N_STATISTICS,)
         assert sequence.shape == (29, 16)  # (9600 - 400) // 320 + 1 frames of the 24 kHz clip
         batch = tiny_metric.embed([TONE, NOISY], sample_rate=RATE)
         torch.testing.assert_close(batch[0], pooled, atol=1e-5, rtol=1e-4)
