@@ -15,10 +15,11 @@ from torch import Tensor
 from benchmarks.datasets import TRAIN, load
 from pamt_metric import audio
 from pamt_metric.metric import Metric
+from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 from training.config import CorpusConfig, LadderConfig
 from training.data.corpus import build_corpus
-from training.data.features import PairSet, clip_features, pair_features
+from training.data.features import ClipSet, PairSet, clip_features, pair_features
 from training.data.ladders import MASKED_NOISE, build_ladders
 
 RATED_DATASETS = ("timbre", "voice")
@@ -62,6 +63,10 @@ class AlignmentSet:
     ladders: list[Ladder]
 
 
+_CACHED_CLASSES = [AlignmentSet, Study, Ladder, PairSet, ClipSet, EarTokens]
+"""What the cache may hold beside tensors; anything else in it is refused."""
+
+
 def build_alignment_set(
     metric: Metric, ladders: LadderConfig, corpus: CorpusConfig, root: Path, work: Path
 ) -> AlignmentSet:
@@ -72,8 +77,8 @@ def build_alignment_set(
     key = json.dumps([asdict(ladders), asdict(corpus), weights.hexdigest()])
     path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
     if path.is_file():
-        # A cache that this function wrote, of this module's classes: more than tensors.
-        return torch.load(path, weights_only=False)
+        with torch.serialization.safe_globals(_CACHED_CLASSES):
+            return torch.load(path, weights_only=True)
     _log.info("computing features of the rated studies")
     studies = _studies(metric, load(root, datasets=RATED_DATASETS, split=TRAIN))
     found = AlignmentSet(studies, _ladders(metric, ladders, corpus, root, work))
