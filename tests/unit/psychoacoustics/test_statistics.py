@@ -98,9 +98,7 @@ def test_a_struck_note_has_a_shorter_attack_than_backwards() -> None:
     assert struck["attack"] < backwards["attack"] - 1.0
 
 
-@pytest.mark.xfail(
-    reason="known: decay is where the falls lie, not how long they take; a mend changes numbers"
-)
+@pytest.mark.xfail(reason="decay is where the falls lie, not how long they take")
 def test_a_struck_note_has_a_longer_decay_than_backwards() -> None:
     struck, backwards = struck_and_backwards()
     assert struck["decay"] > backwards["decay"]
