@@ -1,6 +1,8 @@
-"""`python -m benchmarks`: what data is there, agreement with listeners, orderings."""
+"""`python -m benchmarks`: what data is there, agreement, orderings, sanity, and the report."""
 
+import os
 import sys
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +15,22 @@ from rich.table import Table
 
 import benchmarks.baselines  # noqa: F401 (registers the metrics)
 from benchmarks import agreement as agreement_run
+from benchmarks import ceiling, summary, tables
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
+from benchmarks import report as report_file
+from benchmarks import sanity as sanity_suite
 from benchmarks.cache import ValueCache
-from benchmarks.datasets import READERS, SPLITS, custom, find_root, load, recordings
-from benchmarks.datasets.table import groups, records
+from benchmarks.datasets import READERS, SPLITS, Reading, custom, find_root, recordings
+from benchmarks.datasets import read as read_datasets
+from benchmarks.datasets.table import DATA_VARIABLE, groups
+from benchmarks.metrics import DEFAULT_METRICS, Metric
+from benchmarks.results_file import record_runs, replace_rows
 from pamt_metric.errors import InputError, PamtError
 
 RESULTS = Path(__file__).with_name("results")
-DEFAULT_METRICS = ["pamt", "mr-stft", "log-mel-l1"]
+REPORT = Path(__file__).with_name("REPORT.md")
+OURS = "pamt"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # Where there is no terminal to fit into, wide enough for every column on one line.
@@ -53,9 +62,9 @@ def data(*, data: Data = None) -> None:
     found = recordings.read(root)
     table.add_row("recordings", "", "", str(len(found.paths)), "")
     console.print(table)
-    for line in lines + found.missing:
-        console.print(f"missing: {line}", markup=False, highlight=False, soft_wrap=True)
-    sources = [source for reader in (*READERS.values(), recordings) for source in reader.SOURCES]
+    _print_missing(lines + found.missing)
+    readers = (*READERS.values(), recordings, sanity_suite.clips)
+    sources = [source for reader in readers for source in reader.SOURCES]
     for source in sources:
         if not source.present(root):
             console.print(source.how_to_get(root), markup=False, highlight=False, soft_wrap=True)
@@ -81,23 +90,27 @@ def agreement(
     """Correlate metrics with human judgements, within each study."""
     if split not in SPLITS:
         raise InputError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
-    table, root = _table(data, split, dataset, csv)
-    contestants = [register.make(name) for name in _names(metric)]
+    reading, root = _read(data, split, dataset, csv)
+    table = reading.table
+    contestants = _contestants(metric, DEFAULT_METRICS)
     with ValueCache(cache) as values, _progress() as progress:
         task = progress.add_task("", total=len(table) * len(contestants))
         results = []
         for contestant in contestants:
             progress.update(task, description=contestant.name)
-            results.append(
-                agreement_run.values(
-                    table, contestant, cache=values, on_item=partial(progress.advance, task)
-                )
-            )
+            step = partial(progress.advance, task)
+            results.append(agreement_run.values(table, contestant, cache=values, on_item=step))
+            register.release(contestant)
     result = pd.concat(results, ignore_index=True)
     agreement_run.write_items(result, items, root=root)
+    record_runs(contestants, items.with_name("runs.csv"), benchmark="agreement", split=split)
+    _write_listeners(result, reading, items)
     if studies:
-        console.print(_studies(agreement_run.by_study(result)))
-    console.print(_datasets(agreement_run.by_dataset(result)))
+        console.print(tables.studies(summary.by_study(result)))
+    console.print(tables.datasets(summary.by_dataset(result)))
+    compared = summary.differences(result, metric=OURS)
+    if len(compared):
+        console.print(tables.differences(compared, OURS))
     _print_undefined(result)
 
 
@@ -114,7 +127,7 @@ def orderings(
     if len(found.paths) < 2:
         raise InputError(f"orderings need at least 2 recordings: {'; '.join(found.missing)}")
     excerpts = [orderings_run.read_excerpt(name, path) for name, path in found.paths.items()]
-    contestants = [register.make(name) for name in _names(metric, default=["pamt"])]
+    contestants = _contestants(metric, [OURS])
     passed = True
     for contestant in contestants:
         with _progress() as progress:
@@ -122,11 +135,55 @@ def orderings(
             task = progress.add_task(contestant.name, total=total)
             step = partial(progress.advance, task)
             result = orderings_run.run(contestant, excerpts, on_value=step)
+        register.release(contestant)
         orderings_run.write(result, results)
+        record_runs([contestant], results.with_name("runs.csv"), benchmark="orderings")
         passed &= _print_orderings(contestant.name, result)
-    for line in found.missing:
-        console.print(f"missing: {line}", markup=False, highlight=False)
+    _print_missing(found.missing)
     raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def sanity(
+    *,
+    data: Data = None,
+    metric: Metrics = None,
+    clips: Annotated[int | None, typer.Option(help="At most so many clips, spread.")] = None,
+    results: Annotated[Path, typer.Option(help="Where the orderings go.")] = RESULTS / "sanity.csv",
+    cache: Annotated[Path | None, typer.Option(help="Folder of cached values.")] = None,
+) -> None:
+    """Probe metrics with what any listener would agree on; without data, on its own pieces."""
+    given = data or os.environ.get(DATA_VARIABLE)
+    found = sanity_suite.find_clips(find_root(given) if given else None, at_most=clips)
+    contestants = _contestants(metric, [OURS])
+    parts = []
+    with ValueCache(cache) as values, _progress() as progress:
+        task = progress.add_task("", total=len(found.clips) * len(contestants))
+        for trial in sanity_suite.trials(found.clips):
+            for contestant in contestants:
+                progress.update(task, description=f"{contestant.name}: {trial.clip.name[:20]}")
+                parts.append(sanity_suite.run_trial(contestant, trial, cache=values))
+                progress.advance(task)
+            _print_missing(f"{trial.clip.name}: {x} ({why})" for x, why in trial.missing.items())
+    for contestant in contestants:
+        register.release(contestant)
+    result = pd.concat(parts, ignore_index=True)
+    sanity_suite.write(result, results)
+    record_runs(contestants, results.with_name("runs.csv"), benchmark="sanity")
+    held = sanity_suite.summarise(result)
+    console.print(tables.sanity(held, [contestant.name for contestant in contestants]))
+    _print_missing(found.missing)
+
+
+@app.command()
+def report(
+    *,
+    results: Annotated[Path, typer.Option(help="Folder of the CSV files.")] = RESULTS,
+    output: Annotated[Path, typer.Option(help="The report; plots go beside the results.")] = REPORT,
+) -> None:
+    """Write tables and plots from the result files alone; no metric runs."""
+    report_file.write(results, output)
+    console.print(f"wrote {output}", highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -138,70 +195,56 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
 
 
-def _names(metric: list[str] | None, *, default: list[str] = DEFAULT_METRICS) -> list[str]:
+def _contestants(metric: list[str] | None, default: Sequence[str]) -> list[Metric]:
+    """The metrics that were asked for; of the default ones, those that can run here."""
     given = [name.strip() for option in metric or [] for name in option.split(",")]
-    return [name for name in given if name] or default
+    named = [name for name in given if name]
+    if named:
+        return [register.make(name) for name in named]
+    made: list[Metric] = []
+    for name in default:
+        try:
+            made.append(register.make(name))
+        except (PamtError, ImportError) as error:
+            _print_missing([f"metric {name}: {error}"])
+    return made
 
 
-def _table(
+def _read(
     data: Path | None, split: str, dataset: list[str] | None, csv: Path | None
-) -> tuple[pd.DataFrame, Path | None]:
+) -> tuple[Reading, Path]:
     if csv is None:
         root = find_root(data)
-        table = load(root, datasets=dataset, split=split)
+        reading = read_datasets(root, datasets=dataset, split=split)
     else:
         root = csv.resolve().parent
-        table = custom.read(csv).table
-    if table.empty:
+        reading = custom.read(csv)
+    if reading.table.empty:
         raise InputError("no rated pairs there: `python -m benchmarks data` says what is missing")
-    return table, root
+    _print_missing(reading.missing)
+    return reading, root
+
+
+def _write_listeners(result: pd.DataFrame, reading: Reading, items: Path) -> None:
+    """What only listeners' own ratings tell, which stay where they are: ceilings and intervals."""
+    ceilings = ceiling.by_study(reading.table, reading.judgements)
+    if len(ceilings):
+        keys = ["dataset", "question", "split"]
+        replace_rows(ceilings, items.with_name("ceilings.csv"), keys=keys)
+        console.print(tables.ceilings(ceiling.by_dataset(ceilings)))
+    listeners = summary.over_listeners(result, reading.judgements)
+    if len(listeners):
+        replace_rows(listeners, items.with_name("listeners.csv"), keys=summary.DATASET_KEYS)
+
+
+def _print_missing(lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(f"missing: {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _progress() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-
-
-def _figure(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.2f}"
-
-
-def _datasets(summary: pd.DataFrame) -> Table:
-    table = Table(
-        *("dataset", "question", "split", "metric", "studies", "pairs"),
-        *("Spearman", "95 % interval", "Pearson", "Kendall"),
-        title="mean over studies; interval over pairs",
-    )
-    for row in records(summary):
-        interval = f"{_figure(row['low'])} to {_figure(row['high'])}"
-        coefficients = (
-            _figure(row["spearman"]),
-            interval,
-            _figure(row["pearson"]),
-            _figure(row["kendall"]),
-        )
-        counts = str(row["n_studies"]), str(row["n_items"])
-        table.add_row(
-            row["dataset"], row["question"], row["split"], row["metric"], *counts, *coefficients
-        )
-    return table
-
-
-def _studies(summary: pd.DataFrame) -> Table:
-    table = Table(
-        "dataset", "question", "study", "metric", "pairs", "Spearman", "Pearson", "Kendall"
-    )
-    for row in records(summary):
-        coefficients = (_figure(x) for x in (row["spearman"], row["pearson"], row["kendall"]))
-        table.add_row(
-            row["dataset"],
-            row["question"],
-            row["study"][:32],
-            row["metric"],
-            str(row["n_items"]),
-            *coefficients,
-        )
-    return table
 
 
 def _print_undefined(result: pd.DataFrame) -> None:
@@ -212,14 +255,7 @@ def _print_undefined(result: pd.DataFrame) -> None:
 
 
 def _print_orderings(name: str, result: pd.DataFrame) -> bool:
-    summary = orderings_run.summarise(result)
-    kinds = list(dict.fromkeys(summary["kind"]))
-    table = Table("recording", *kinds, title=name)
-    for (recording,), part in groups(summary, ["recording"]):
-        table.add_row(recording[:30], *(f"{r['held']}/{r['counted']}" for r in records(part)))
-    sums = [part[["held", "counted"]].sum() for _, part in groups(summary, ["kind"])]
-    table.add_row("all", *(f"{total['held']}/{total['counted']}" for total in sums))
-    console.print(table)
+    console.print(tables.orderings_held(name, result))
     held, counted = orderings_run.share_held(result)
     all_held, all_counted = orderings_run.share_held(result, others=orderings_run.EACH_OTHER)
     console.print(

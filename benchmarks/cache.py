@@ -1,6 +1,6 @@
 """Values that were computed before, kept outside the repository in one SQLite file.
 
-The key is the content of both files, the metric's name and its version, so neither a moved folder
+The key is the content of both sounds, the metric's name and its version, so neither a moved folder
 nor a changed metric can serve a wrong value, and a run that is broken off goes on where it stopped.
 """
 
@@ -9,6 +9,8 @@ import math
 import os
 import sqlite3
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.metrics import Measurement
 
@@ -48,24 +50,38 @@ class ValueCache:
 
     def get(self, reference: str, test: str, metric: str, version: str) -> Measurement | None:
         """What was put for these two files, or None."""
-        row = self._connection.execute(
-            "SELECT value, reason FROM measurement WHERE reference = ? AND test = ? "
-            "AND metric = ? AND version = ?",
-            (self._hash(reference), self._hash(test), metric, version),
-        ).fetchone()
-        # SQLite has no NaN: it stores one as NULL.
-        return row and Measurement(math.nan if row[0] is None else row[0], row[1])
+        return self.get_by_key(self._hash(reference), self._hash(test), metric, version)
 
     def put(
         self, reference: str, test: str, metric: str, version: str, measurement: Measurement
     ) -> None:
-        """Keeps a measurement at once, so that nothing is lost when a run stops."""
-        value = None if math.isnan(measurement.value) else measurement.value
+        """Keeps a measurement of two files at once, so that nothing is lost when a run stops."""
         key = (self._hash(reference), self._hash(test), metric, version)
+        self.put_by_key(*key, measurement)
+
+    def get_by_key(
+        self, reference: str, test: str, metric: str, version: str
+    ) -> Measurement | None:
+        """What was put for two sounds, each given by `content_hash` or `waveform_hash`."""
+        row = self._connection.execute(
+            "SELECT value, reason FROM measurement WHERE reference = ? AND test = ? "
+            "AND metric = ? AND version = ?",
+            (reference, test, metric, version),
+        ).fetchone()
+        # SQLite has no NaN: it stores one as NULL.
+        return row and Measurement(math.nan if row[0] is None else row[0], row[1])
+
+    def put_by_key(
+        self, reference: str, test: str, metric: str, version: str, measurement: Measurement
+    ) -> None:
+        """Keeps a measurement of two sounds given by their hashes, if another run would agree."""
+        if not measurement.lasting:
+            return
+        value = None if math.isnan(measurement.value) else measurement.value
         with self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, value, measurement.reason),
+                (reference, test, metric, version, value, measurement.reason),
             )
 
     def _hash(self, path: str) -> str:
@@ -78,3 +94,10 @@ def content_hash(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def waveform_hash(waveform: np.ndarray, sample_rate: int) -> str:
+    """SHA-256 of a waveform `(channel, time)`, its shape and its rate, in hexadecimal."""
+    digest = hashlib.sha256(repr((waveform.shape, waveform.dtype.str, sample_rate)).encode())
+    digest.update(np.ascontiguousarray(waveform).data)
+    return digest.hexdigest()

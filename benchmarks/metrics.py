@@ -7,6 +7,7 @@ raises `UndefinedError` with the reason. `make("pamt")` builds a registered one;
 """
 
 import hashlib
+import importlib.metadata
 import inspect
 import math
 from collections.abc import Callable
@@ -20,10 +21,34 @@ import numpy as np
 from pamt_metric.errors import ConfigError
 
 HASH_LENGTH = 16
+# What a run compares when nobody says: all that the extras `bench` and `peers` install.
+DEFAULT_METRICS = (
+    "pamt",
+    "mr-stft",
+    "mel-loss",
+    "log-mel-l1",
+    "mfcc",
+    "encoder-cosine",
+    "si-sdr",
+    "nmr",
+    "two-f",
+    "pesq",
+    "stoi",
+    "visqol",
+    "zimtohrli",
+)
 
 
 class UndefinedError(Exception):
     """The metric has no answer for this pair; the message is the reason."""
+
+
+class LostError(UndefinedError):
+    """No answer this time: the process that looked for one crashed or took too long."""
+
+
+class MissingPackageError(ConfigError):
+    """The package that a metric wraps is not installed; the message names the extra."""
 
 
 class Metric(Protocol):
@@ -32,6 +57,8 @@ class Metric(Protocol):
     Attributes:
         name: What tables call it.
         version: Changes whenever its values may change; values are cached under it.
+
+    `implementation`, if it has one, says for a reader what computes the value: `pesq 0.0.4`.
     """
 
     name: str
@@ -44,10 +71,15 @@ class Metric(Protocol):
 
 @dataclass(frozen=True)
 class Measurement:
-    """A value, or NaN and the reason why there is none."""
+    """A value, or NaN and the reason why there is none.
+
+    Attributes:
+        lasting: Another run would find the same; false where its process was lost.
+    """
 
     value: float
     reason: str = ""
+    lasting: bool = True
 
 
 Maker = Callable[[str | None], Metric]
@@ -76,6 +108,13 @@ def make(specification: str) -> Metric:
     return REGISTRY[name](argument or None)
 
 
+def release(metric: Metric) -> None:
+    """End the process a guarded metric runs in, if it has one; its next call starts another."""
+    close = getattr(metric, "close", None)
+    if close is not None:
+        close()
+
+
 def named(name: str, argument: str | None) -> str:
     """What results call a metric made with an argument: no more of a path than its end."""
     return name if argument is None else f"{name}@{Path(argument).name}"
@@ -85,11 +124,32 @@ def measure(metric: Metric, a: np.ndarray, b: np.ndarray, sample_rate: int) -> M
     """One value; whatever goes wrong inside the metric costs this pair only, and is named."""
     try:
         value = float(metric(a, b, sample_rate))
+    except LostError as error:
+        return Measurement(math.nan, str(error), lasting=False)
     except UndefinedError as error:
         return Measurement(math.nan, str(error))
     except Exception as error:  # noqa: BLE001 (a foreign metric may raise anything)
         return Measurement(math.nan, f"{type(error).__name__}: {error}".splitlines()[0])
     return Measurement(value, "" if math.isfinite(value) else f"the metric returned {value}")
+
+
+def implementation(metric: Metric) -> str:
+    """What computes the metric's values, for a reader: its own words, else its version."""
+    return getattr(metric, "implementation", metric.version)
+
+
+def distribution(package: str, *, extra: str) -> str:
+    """An installed package with its version, such as `pesq 0.0.4`.
+
+    Raises:
+        MissingPackageError: It is not installed; the extra of this project would bring it.
+    """
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingPackageError(
+            f"the package {package} is not installed: pip install 'pamt-metric[{extra}]'"
+        ) from None
 
 
 def source_version(*modules: ModuleType, settings: object = "") -> str:

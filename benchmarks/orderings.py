@@ -24,6 +24,7 @@ import pandas as pd
 from benchmarks import degradations
 from benchmarks.datasets.table import groups
 from benchmarks.metrics import Metric, measure
+from benchmarks.results_file import replace_rows
 from benchmarks.waveforms import match_channels, read, resample
 
 EXCERPT_S = 10.0
@@ -75,11 +76,12 @@ COPIES: dict[str, Degradation] = {
 
 @dataclass(frozen=True)
 class Recording:
-    """An excerpt `(channel, time)` and its sample rate in Hz."""
+    """An excerpt `(channel, time)`, its sample rate in Hz, and what kind of sound it is."""
 
     name: str
     waveform: np.ndarray
     sample_rate: int
+    source: str = "recording"
 
 
 def read_excerpt(name: str, path: Path) -> Recording:
@@ -111,7 +113,7 @@ def run(
         others = {}
         for other in recordings:
             if other.name != recording.name:
-                others[other.name] = _value(metric, recording, _like(other, recording))
+                others[other.name] = _value(metric, recording, like(other, recording))
                 on_value()
         for kind, nearer, farther, values in orderings(copies, others):
             rows.append(
@@ -177,15 +179,11 @@ def share_held(results: pd.DataFrame, *, others: str = NEAREST_OTHER) -> tuple[i
 
 def write(results: pd.DataFrame, path: Path) -> None:
     """Writes the orderings; rows of other metrics that are in the file already stay."""
-    if path.is_file():
-        mine = set(results["metric"])
-        stay = [rows for (name,), rows in groups(pd.read_csv(path), ["metric"]) if name not in mine]
-        results = pd.concat([*stay, results], ignore_index=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    results.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    replace_rows(results, path, keys=["metric"], float_format="%.6g")
 
 
-def _like(other: Recording, recording: Recording) -> np.ndarray:
+def like(other: Recording, recording: Recording) -> np.ndarray:
+    """Another recording at the rate of this one."""
     return resample(other.waveform, other.sample_rate, recording.sample_rate)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from training.data.ladders import MASKED_LEVELS_DB
-from training.joint import Trainer, parse_arguments, prepare
+from training.joint import Trainer, make_trainer, parse_arguments, read_inputs
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -39,9 +39,9 @@ def _median_distances(trainer: Trainer) -> list[float]:
 def main() -> None:
     """Command line of the stage."""
     arguments = parse_arguments("Calibration of the distance's scale.")
-    trainer, _ = prepare(arguments)
-    found = calibrate(trainer)
-    path = Path(arguments.work) / arguments.name / CALIBRATION_FILE
+    folder = Path(arguments.work) / arguments.name
+    found = calibrate(make_trainer(read_inputs(arguments), folder))
+    path = folder / CALIBRATION_FILE
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     _log.info("%s: %s", path, found)
 

@@ -10,8 +10,7 @@ imperceptible copy) and the human ratings in two ways: those of one study act on
 those of all studies on the mix of evidence and the clip statistics, for which the transformer's
 embeddings are taken from the last refresh. Resumes from WORK; the same seed gives the same weights.
 
-`--leave-out NAME` trains without the studies whose group carries that name and reports on them:
-cross-validation inside the train split. The held-out split is never read here.
+The held-out split is never read here; `training.crossval` leaves studies of the train split out.
 """
 
 import argparse
@@ -19,7 +18,8 @@ import logging
 import math
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,15 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.datasets import find_root
-from pamt_metric.distance import Encoded, PairDistance, mean_over_map
+from pamt_metric.distance import Encoded, PairDistance, content_difference, mean_over_map
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.head import Embedding, SequenceHead
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
+from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from training import losses
 from training.config import JointConfig, PretrainConfig, load_config
-from training.data.alignment_set import Ladder, Study, build_alignment_set
+from training.data.alignment_set import AlignmentSet, Ladder, Study, build_alignment_set
 from training.data.features import EAR_EVIDENCE, ClipSet, PairSet, join_tokens, pick_tokens
 from training.data.ladders import MASKED_LEVELS_DB, SEVERE
 
@@ -85,7 +86,7 @@ class Trainer:
         self.folder = folder
         self.log_scale = nn.Parameter(torch.zeros(()))
         _standardise_statistics(self.head, studies)
-        mixing = [*self.pair.parameters(), self.head.statistics_log_weight, self.log_scale]
+        mixing = [*self.pair.parameters(), self.head.group_log_weight, self.log_scale]
         shared = {id(parameter) for parameter in mixing}
         transformer = [p for p in self.head.parameters() if id(p) not in shared]
         self.optimiser = torch.optim.AdamW(
@@ -96,6 +97,7 @@ class Trainer:
             lr=config.learning_rate,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        self.neutral = [weight.detach().clone() for weight in self._mix()]
         self.step = 0
         self.cached: list[tuple[Tensor, Tensor]] = []
 
@@ -123,7 +125,7 @@ class Trainer:
 
     def _objectives(self, rng: np.random.Generator) -> dict[str, Tensor]:
         config = self.config.loss
-        study = self.studies[rng.integers(len(self.studies))]
+        study = self._draw_study(rng)
         through_head = losses.rating_loss(self.distances(study.pairs), study.human)
         chosen = rng.permutation(len(self.ladders))[: self.config.ladder_clips_per_step]
         sequences, copies, pooled = [], [], []
@@ -151,34 +153,46 @@ class Trainer:
             "contrast": self._contrast(chosen, sequences, rng),
         }
 
+    def _draw_study(self, rng: np.random.Generator) -> Study:
+        """Each dataset as often as the others."""
+        datasets = sorted({study.dataset for study in self.studies})
+        dataset = datasets[rng.integers(len(datasets))]
+        chosen = [study for study in self.studies if study.dataset == dataset]
+        return chosen[rng.integers(len(chosen))]
+
     def _penalty(self) -> Tensor:
-        """How far the mix has moved from neutral: many weights have few studies to learn from."""
-        moved = (self.pair.log_weight, self.head.statistics_log_weight)
+        """How far the mix has moved from where it began: few studies for many weights."""
+        moved = [now - start for now, start in zip(self._mix(), self.neutral, strict=True)]
         return torch.stack([weight.square().sum() for weight in moved]).sum()
 
+    def _mix(self) -> list[Tensor]:
+        pair = self.pair
+        return [pair.log_same_weight, pair.log_other_weight, self.head.group_log_weight]
+
     def _mix_rating(self) -> Tensor:
-        """Ratings of all studies against distances that only the mix can still change."""
+        """Ratings of all studies against distances that only the mix can still change.
+
+        Mean over the studies of a dataset, then over datasets.
+        """
         if not self.cached or self.step % REFRESH_STEPS == 0:
             self.cached = self._refresh()
-        parts = []
-        for study, (sequence, pooled) in zip(self.studies, self.cached, strict=True):
+        parts: dict[str, list[Tensor]] = {study.dataset: [] for study in self.studies}
+        for study, (sequence, own) in zip(self.studies, self.cached, strict=True):
             pairs = study.pairs
-            statistics = self.head.weigh_statistics(pairs.clips.tokens)
-            whole = torch.cat([pooled, statistics], dim=-1)
-            content = (whole[pairs.first] - whole[pairs.second]).square().sum(-1)
-            distance = self._combine(pairs, sequence, content)
-            parts.append(losses.rating_loss(distance, study.human))
-        return torch.stack(parts).mean()
+            whole = self.head.join(own, pairs.clips.tokens)
+            distance = self._combine(pairs, sequence, whole)
+            parts[study.dataset].append(losses.rating_loss(distance, study.human))
+        return torch.stack([torch.stack(found).mean() for found in parts.values()]).mean()
 
     @torch.no_grad()
     def _refresh(self) -> list[tuple[Tensor, Tensor]]:
-        """The sequence's evidence on each study's pairs, and the transformer's pooled embedding."""
+        """The sequence's evidence on each study's pairs, and the transformer's own pooled part."""
         found = []
         for study in self.studies:
             encoded = self._encode(study.pairs.clips)
-            n_statistics = self.head.statistics_log_weight.numel()
             sequence = self._sequence_evidence(study.pairs, encoded)
-            found.append((sequence, encoded.pooled[:, :-n_statistics]))
+            weight = (0.5 * self.head.group_log_weight[0]).exp()
+            found.append((sequence, encoded.pooled[:, :-N_STATISTICS] / weight))
         return found
 
     def _encode(self, clips: ClipSet) -> Embedding:
@@ -187,15 +201,14 @@ class Trainer:
     def distances(self, pairs: PairSet, encoded: Embedding | None = None) -> Tensor:
         """Distance of every pair, before calibration."""
         encoded = self._encode(pairs.clips) if encoded is None else encoded
-        content = encoded.pooled[pairs.first] - encoded.pooled[pairs.second]
-        sequence = self._sequence_evidence(pairs, encoded)
-        return self._combine(pairs, sequence, content.square().sum(-1))
+        return self._combine(pairs, self._sequence_evidence(pairs, encoded), encoded.pooled)
 
     def _sequence_evidence(self, pairs: PairSet, encoded: Embedding) -> Tensor:
         difference = encoded.sequence[pairs.first] - encoded.sequence[pairs.second]
         return mean_over_map(difference.square().sum(-1, keepdim=True), pairs.weight)
 
-    def _combine(self, pairs: PairSet, sequence: Tensor, content: Tensor) -> Tensor:
+    def _combine(self, pairs: PairSet, sequence: Tensor, pooled: Tensor) -> Tensor:
+        content = content_difference(pooled[pairs.first], pooled[pairs.second])
         means = dict(zip(EAR_EVIDENCE, pairs.means.unbind(-1), strict=True))
         return self.pair.combine(means | {"sequence": sequence}, content, pairs.pattern)
 
@@ -249,25 +262,33 @@ class Trainer:
         )
 
     @torch.no_grad()
-    def agreement(self, studies: list[Study]) -> dict[str, float]:
+    def agreement(self, studies: Sequence[Study]) -> list[float]:
         """Spearman correlation with the ratings of each study."""
-        found = {}
+        found = []
         for study in studies:
             distance = pd.Series(self.distances(study.pairs).numpy())
             human = pd.Series(study.human.numpy())
-            found[study.name] = float(distance.corr(human, method="spearman"))
+            found.append(float(distance.corr(human, method="spearman")))
         return found
 
+    def summary(self) -> dict[str, float]:
+        """Mean agreement with the studies of each dataset that were trained on, orderings held."""
+        found: dict[str, list[float]] = {}
+        for study, value in zip(self.studies, self.agreement(self.studies), strict=True):
+            found.setdefault(study.dataset, []).append(value)
+        means = {dataset: float(np.mean(values)) for dataset, values in found.items()}
+        return means | {"orderings": self.orderings_held()}
+
     @torch.no_grad()
-    def ladder_report(self) -> dict[str, float]:
-        """Share of neighbouring rungs that are in order."""
+    def orderings_held(self) -> float:
+        """Share of neighbouring rungs of all ladders that are in order."""
         held, total = 0, 0
         for ladder in self.ladders:
             distance = self.distances(ladder.pairs).numpy()
             milder = ladder.neighbours()
             held += int((distance[milder] < distance[milder + 1]).sum())
             total += len(milder)
-        return {"orderings": held / total}
+        return held / total
 
     def save(self) -> None:
         """Checkpoint, atomically."""
@@ -311,29 +332,21 @@ def _pick(tokens: EarTokens, embedding: Embedding, index: Tensor) -> Encoded:
     return Encoded(pick_tokens(tokens, index), chosen)
 
 
-def run(trainer: Trainer, *, left_out: list[Study]) -> None:
+def run(trainer: Trainer) -> None:
     """Train to the end of the schedule, with a log and checkpoints."""
     writer = SummaryWriter(str(trainer.folder / "tensorboard"))
     saved_at = time.monotonic()
-    if left_out:
-        _log.info("left out, at step %d: %s", trainer.step, _short(trainer.agreement(left_out)))
     while trainer.step < trainer.config.n_steps:
         values = trainer.train_step()
         for name, value in values.items():
             writer.add_scalar(name, value, trainer.step)
         if trainer.step % 50 == 0:
             _log.info("step %d: %s", trainer.step, _short(values))
-            if left_out:
-                _log.info("left out: %s", _short(trainer.agreement(left_out)))
         if time.monotonic() - saved_at > trainer.config.checkpoint_every_s:
             trainer.save()
             saved_at = time.monotonic()
     trainer.save()
     writer.close()
-    if left_out:
-        _log.info("left out: %s", _short(trainer.agreement(left_out)))
-    _log.info("trained on: %s", _short(trainer.agreement(trainer.studies)))
-    _log.info("ladders: %s", _short(trainer.ladder_report()))
 
 
 def _short(values: dict[str, float]) -> str:
@@ -348,33 +361,49 @@ def parse_arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--encoder", required=True, help="folder or Hub id")
     parser.add_argument("--data", type=Path, default=os.environ.get("PAMT_DATA"))
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--leave-out", action="append", default=[], help="part of a study's name")
     parser.add_argument("--name", default="joint", help="folder of this run under WORK")
+    parser.add_argument("--steps", type=int, help="end here instead of the configured step")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     return parser.parse_args()
 
 
-def prepare(arguments: argparse.Namespace) -> tuple[Trainer, list[Study]]:
-    """A trainer at its last checkpoint, and the studies that it leaves out."""
+@dataclass(frozen=True)
+class Inputs:
+    """What training of the head starts from."""
+
+    config: JointConfig
+    encoder: MertEncoder
+    material: AlignmentSet
+
+
+def read_inputs(arguments: argparse.Namespace) -> Inputs:
+    """The configuration, the encoder and the features, from the cache where they are known."""
     root = find_root(arguments.data)
     config = load_config(arguments.config, JointConfig)
+    if arguments.steps is not None:
+        config = replace(config, n_steps=arguments.steps)
     pretrain = load_config(arguments.pretrain, PretrainConfig)
     metric = make_metric(config, MertEncoder.from_pretrained(arguments.encoder))
     material = build_alignment_set(metric, config.ladders, pretrain.corpus, root, arguments.work)
-    left_out, kept = [], []
-    for study in material.studies:
-        chosen = any(name in study.name for name in arguments.leave_out)
-        (left_out if chosen else kept).append(study)
-    trainer = Trainer(config, metric, kept, material.ladders, arguments.work / arguments.name)
+    return Inputs(config, metric.encoder, material)
+
+
+def make_trainer(inputs: Inputs, folder: Path, *, without: Collection[Study] = ()) -> Trainer:
+    """A trainer at its last checkpoint, or at step 0; `without` some of the studies."""
+    metric = make_metric(inputs.config, inputs.encoder)
+    left_out = {id(study) for study in without}
+    kept = [study for study in inputs.material.studies if id(study) not in left_out]
+    trainer = Trainer(inputs.config, metric, kept, inputs.material.ladders, folder)
     trainer.resume()
-    return trainer, left_out
+    return trainer
 
 
 def main() -> None:
     """Command line of the stage."""
     arguments = parse_arguments("Contrast and alignment of the head.")
-    trainer, left_out = prepare(arguments)
-    run(trainer, left_out=left_out)
+    trainer = make_trainer(read_inputs(arguments), arguments.work / arguments.name)
+    run(trainer)
+    _log.info("on what it was trained on: %s", _short(trainer.summary()))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python -m training.publish --config ... --encoder DIR --work DIR \
         --model-name pamt-mini --model-version 0.1.0 --output src/pamt_metric/models/pamt-mini
 
-Head, mix of evidence and calibration come from the run under WORK, the encoder from its folder;
-`--untrained` writes the same model before any training of the head, as a baseline.
+Head, mix of evidence and calibration come from the run under WORK, the encoder from its folder. The
+model before any training of its head, as a baseline: a run with `--steps 0`.
 """
 
 import argparse
@@ -49,20 +49,17 @@ def main() -> None:
     parser.add_argument("--model-name", required=True)
     parser.add_argument("--model-version", required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--untrained", action="store_true")
     arguments = parser.parse_args()
 
     config = load_config(arguments.config, JointConfig)
     encoder = MertEncoder.from_pretrained(arguments.encoder)
     metric = make_metric(config, encoder)
-    calibration: dict[str, float] = {}
-    if not arguments.untrained:
-        run = arguments.work / arguments.name
-        state = torch.load(run / "joint.pt", weights_only=True)
-        metric.head.load_state_dict(state["head"])
-        metric.pair.load_state_dict(state["pair"])
-        calibration = json.loads((run / CALIBRATION_FILE).read_text(encoding="utf-8"))
-        metric.pair.scale.fill_(calibration["scale"])
+    run = arguments.work / arguments.name
+    state = torch.load(run / "joint.pt", weights_only=True)
+    metric.head.load_state_dict(state["head"])
+    metric.pair.load_state_dict(state["pair"])
+    calibration = json.loads((run / CALIBRATION_FILE).read_text(encoding="utf-8"))
+    metric.pair.scale.fill_(calibration["scale"])
     sha256 = checkpoint.save(
         metric,
         arguments.output,

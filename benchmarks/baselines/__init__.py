@@ -1,10 +1,43 @@
-"""Contestants other than ours, each behind one small adapter.
+"""The contestants, each behind one small adapter.
 
 All hear the conditions of `benchmarks.waveforms.baseline_conditions`: mono, one RMS, the shorter
 sound padded with zeros at its end; where a metric departs from that, its module says so. Importing
-this package registers the names and loads no heavy library.
+this package registers the names and loads no library that only one of them needs. Those of other
+projects run in a process of their own (`benchmarks.guard`).
 """
 
-from benchmarks.baselines import encoder_cosine, log_mel, mr_stft, pamt
+from benchmarks.baselines import (
+    cdpam,
+    encoder_cosine,
+    haaqi,
+    log_mel,
+    mel_loss,
+    mfcc,
+    mr_stft,
+    nmr,
+    pamt,
+    pesq,
+    si_sdr,
+    stoi,
+    two_f,
+    visqol,
+    zimtohrli,
+)
 
-__all__ = ["encoder_cosine", "log_mel", "mr_stft", "pamt"]
+__all__ = [
+    "cdpam",
+    "encoder_cosine",
+    "haaqi",
+    "log_mel",
+    "mel_loss",
+    "mfcc",
+    "mr_stft",
+    "nmr",
+    "pamt",
+    "pesq",
+    "si_sdr",
+    "stoi",
+    "two_f",
+    "visqol",
+    "zimtohrli",
+]

@@ -11,8 +11,15 @@ from typing import Protocol
 import numpy as np
 import torch
 
+import pamt_metric
 from benchmarks import waveforms
-from benchmarks.metrics import HASH_LENGTH, UndefinedError, named, register, source_version
+from benchmarks.metrics import (
+    HASH_LENGTH,
+    UndefinedError,
+    named,
+    register,
+    source_version,
+)
 from benchmarks.waveforms import TARGET_RMS, resample
 
 ENCODER_RATE = 24_000
@@ -34,9 +41,9 @@ class EncoderCosine:
     def __init__(self, encoder: Encoder, *, name: str = "encoder-cosine") -> None:
         self.name = name
         self._encoder = encoder
-        self.version = source_version(
-            sys.modules[__name__], waveforms, settings=_weights_hash(encoder)
-        )
+        weights = _weights_hash(encoder)
+        self.version = source_version(sys.modules[__name__], waveforms, settings=weights)
+        self.implementation = f"pamt-metric {pamt_metric.__version__}, weights {weights}"
 
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
         """Mean over layers of 1 - cos(pooled(a), pooled(b)).
@@ -74,7 +81,6 @@ def _weights_hash(encoder: object) -> str:
 @register("encoder-cosine")
 def make_encoder_cosine(argument: str | None) -> EncoderCosine:
     """`encoder-cosine`: the bundled model's encoder; `encoder-cosine@FOLDER_OR_HUB_ID`: another."""
-    import pamt_metric
     from pamt_metric.encoders.mert import MertEncoder
 
     if argument is None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks import waveforms
-from benchmarks.metrics import register, source_version
+from benchmarks.metrics import distribution, register, source_version
 from benchmarks.waveforms import baseline_conditions
 
 N_FFT = 2048
@@ -23,13 +23,11 @@ class LogMelL1:
     name = "log-mel-l1"
 
     def __init__(self) -> None:
-        import torchaudio
-
-        self._make_mel = torchaudio.transforms.MelSpectrogram
-        self._mel: dict[int, torch.nn.Module] = {}
+        self.implementation = distribution("torchaudio", extra="bench")
         self.version = source_version(
-            sys.modules[__name__], waveforms, settings=torchaudio.__version__
+            sys.modules[__name__], waveforms, settings=self.implementation
         )
+        self._mel: dict[int, torch.nn.Module] = {}
 
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
         """Mean over bands and frames of |log mel(a) - log mel(b)|."""
@@ -38,7 +36,9 @@ class LogMelL1:
 
     def _log_mel(self, waveform: np.ndarray, sample_rate: int) -> torch.Tensor:
         if sample_rate not in self._mel:
-            self._mel[sample_rate] = self._make_mel(
+            import torchaudio
+
+            self._mel[sample_rate] = torchaudio.transforms.MelSpectrogram(
                 sample_rate,
                 n_fft=N_FFT,
                 hop_length=HOP_LENGTH,

@@ -8,14 +8,17 @@ Source: C. Steinmetz & J. Reiss, auraloss: audio-focused loss functions in PyTor
 R. Yamamoto et al., Parallel WaveGAN, ICASSP 2020, eq. 3-6.
 """
 
-import importlib.metadata
+import functools
+import importlib
 import sys
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import waveforms
-from benchmarks.metrics import UndefinedError, register, source_version
+from benchmarks.guard import Guarded
+from benchmarks.metrics import UndefinedError, distribution, register, source_version
 from benchmarks.waveforms import baseline_conditions
 
 LARGEST_FFT = 2048
@@ -29,12 +32,14 @@ class MultiResolutionStft:
     name = "mr-stft"
 
     def __init__(self) -> None:
-        import auraloss
-
-        self._loss = auraloss.freq.MultiResolutionSTFTLoss()
+        self.implementation = distribution("auraloss", extra="bench")
         self.version = source_version(
-            sys.modules[__name__], waveforms, settings=importlib.metadata.version("auraloss")
+            sys.modules[__name__], waveforms, settings=self.implementation
         )
+
+    @functools.cached_property
+    def _loss(self) -> Any:
+        return importlib.import_module("auraloss").freq.MultiResolutionSTFTLoss()
 
     @torch.no_grad()
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
@@ -51,6 +56,6 @@ class MultiResolutionStft:
 
 
 @register(MultiResolutionStft.name)
-def make_mr_stft(_argument: str | None) -> MultiResolutionStft:
+def make_mr_stft(_argument: str | None) -> Guarded:
     """Takes no argument."""
-    return MultiResolutionStft()
+    return Guarded(MultiResolutionStft())

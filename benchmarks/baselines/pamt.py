@@ -24,7 +24,9 @@ class Pamt:
         self.name = name
         self._metric = metric
         self._part = part
-        self.version = f"{package_version(pamt_metric)}-{_state_hash(metric)}"
+        weights = _state_hash(metric)
+        self.version = f"{package_version(pamt_metric)}-{weights}"
+        self.implementation = f"pamt-metric {pamt_metric.__version__}, weights {weights}"
 
     @torch.no_grad()
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:

@@ -11,7 +11,14 @@ import pandas as pd
 
 from benchmarks.datasets import sisec18, source_separation, timbre, voice
 from benchmarks.datasets.splits import HELD_OUT, SPLITS, TRAIN, splits
-from benchmarks.datasets.table import COLUMNS, Reading, find_root, make_table
+from benchmarks.datasets.table import (
+    COLUMNS,
+    Reading,
+    find_root,
+    make_judgements,
+    make_table,
+    where,
+)
 from pamt_metric.errors import InputError
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "Reading",
     "find_root",
     "load",
+    "read",
     "splits",
 ]
 
@@ -34,7 +42,15 @@ logger = logging.getLogger(__name__)
 def load(
     root: Path, *, datasets: Sequence[str] | None = None, split: str | None = None
 ) -> pd.DataFrame:
-    """All rated pairs that are there, as one table with the columns of `COLUMNS`.
+    """The table of `read`; what is missing goes to the log."""
+    reading = read(root, datasets=datasets, split=split)
+    for line in reading.missing:
+        logger.warning("%s", line)
+    return reading.table
+
+
+def read(root: Path, *, datasets: Sequence[str] | None = None, split: str | None = None) -> Reading:
+    """All rated pairs that are there, with the judgements of single listeners where published.
 
     Args:
         root: The folder that contains `ratings/`.
@@ -50,11 +66,18 @@ def load(
         raise InputError(f"unknown dataset {unknown[0]!r}; there are {', '.join(READERS)}")
     if split is not None and split not in SPLITS:
         raise InputError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-    tables = [make_table([])]
-    for name in names:
-        reading = READERS[name].read(root)
-        for line in reading.missing:
-            logger.warning("%s: %s", name, line)
-        tables.append(reading.table)
-    table = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    return table if split is None else table.query("split == @split").reset_index(drop=True)
+    parts = [READERS[name].read(root) for name in names]
+    missing = [
+        f"{name}: {line}" for name, part in zip(names, parts, strict=True) for line in part.missing
+    ]
+    table = _joined([part.table for part in parts], make_table([]), split)
+    judgements = _joined([part.judgements for part in parts], make_judgements([]), split)
+    return Reading(table, missing, judgements)
+
+
+def _joined(tables: list[pd.DataFrame], empty: pd.DataFrame, split: str | None) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    joined = pd.concat(filled, ignore_index=True) if filled else empty
+    if split is None:
+        return joined
+    return where(joined, joined["split"] == split).reset_index(drop=True)

@@ -1,8 +1,8 @@
 """A listening test of your own, from a CSV file.
 
 One row a pair, a header with at least `reference`, `test` and `human` (larger = more different);
-`dataset`, `study`, `group`, `question`, `raters` and `split` may be left out. Relative paths start
-at the CSV's folder. benchmarks/README.md has an example.
+`dataset`, `study`, `group`, `question`, `raters`, `human_sd` and `split` may be left out. Relative
+paths start at the CSV's folder. benchmarks/README.md has an example.
 """
 
 from pathlib import Path
@@ -59,6 +59,7 @@ def _defaults(path: Path) -> dict[str, object]:
         "group": "",
         "question": "",
         "raters": pd.NA,
+        "human_sd": np.nan,
         "split": HELD_OUT,
     }
 

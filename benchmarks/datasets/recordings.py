@@ -4,6 +4,7 @@ Layouts: google/visqol's `testdata/conformance_testdata_subset/*.wav` and libros
 `audio/*.hq.ogg`, or the same files directly in the folder, in any format soundfile reads.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,12 +49,17 @@ class Recordings:
 
 def read(root: Path) -> Recordings:
     """Finds the recordings below a data root."""
-    found = {name: _find(root, source, name) for source, names in NAMES.items() for name in names}
+    found = {
+        name: find(root, source, name, PLACES[source])
+        for source, names in NAMES.items()
+        for name in names
+    }
     missing = [f"recording {name} is absent" for name, path in found.items() if path is None]
     return Recordings({name: path for name, path in found.items() if path}, missing)
 
 
-def _find(root: Path, source: Source, name: str) -> Path | None:
-    places = (root / source.folder / place for place in PLACES[source])
-    candidates = (place / f"{name}{suffix}" for place in places for suffix in SUFFIXES)
+def find(root: Path, source: Source, name: str, places: Sequence[str]) -> Path | None:
+    """A sound file of a repository in the first of these folders that has it."""
+    folders = (root / source.folder / place for place in places)
+    candidates = (folder / f"{name}{suffix}" for folder in folders for suffix in SUFFIXES)
     return next((path.resolve() for path in candidates if path.is_file()), None)

@@ -11,11 +11,12 @@ that pair is a sound and itself, which every distance answers with 0 by construc
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.datasets.sources import SOURCE_SEPARATION
 from benchmarks.datasets.splits import splits
-from benchmarks.datasets.table import Reading, groups, make_table
+from benchmarks.datasets.table import Reading, groups, judgements_of, make_judgements, make_table
 
 NAME = "source_separation"
 SOURCES = (SOURCE_SEPARATION,)
@@ -35,6 +36,7 @@ def read(root: Path) -> Reading:
     ratings = ratings[ratings["sound"] != HIDDEN_REFERENCE]
     dataset = splits()[NAME]
     rows: list[dict[str, object]] = []
+    judgements: list[dict[str, object]] = []
     missing: dict[str, None] = {}
     for (experiment, page, sound), judged in groups(ratings, ["experiment", "page", "sound"]):
         if page not in dataset.split:
@@ -47,17 +49,19 @@ def read(root: Path) -> Reading:
         if not test.is_file():
             missing[f"song {page}: {sound}.flac is absent"] = None
             continue
-        rows.append(
-            {
-                "dataset": NAME,
-                "study": page,
-                "group": page,
-                "question": QUESTIONS[experiment],
-                "reference": str(reference),
-                "test": str(test),
-                "human": BEST_RATING - judged["rating"].mean(),
-                "raters": len(judged),
-                "split": dataset.split[page],
-            }
-        )
-    return Reading(make_table(rows), list(missing))
+        human = BEST_RATING - judged["rating"].to_numpy(dtype=np.float64)
+        pair: dict[str, object] = {
+            "dataset": NAME,
+            "study": page,
+            "group": page,
+            "question": QUESTIONS[experiment],
+            "reference": str(reference),
+            "test": str(test),
+            "human": human.mean(),
+            "raters": len(human),
+            "human_sd": human.std(),
+            "split": dataset.split[page],
+        }
+        rows.append(pair)
+        judgements += judgements_of(pair, judged["subject"], human)
+    return Reading(make_table(rows), list(missing), make_judgements(judgements))

@@ -55,3 +55,5 @@ SISEC18 = Source(
 )
 VISQOL = Source("music/visqol-conformance", "google/visqol", "38d0b016")
 LIBROSA = Source("music/librosa-data", "librosa/data", "450cdd8a")
+SONIC_PI = Source("music/sonic-pi", "sonic-pi-net/sonic-pi", "c0002065")
+POP909 = Source("music/pop909", "music-x-lab/POP909-Dataset", "d83e6edb")

@@ -131,12 +131,13 @@ def _write_sisec18(root: Path) -> None:
     folder = root / SISEC18.folder
     _write_sound(folder / "site/sounds" / SONG / "ref_vocals.flac", tone(0.0, 660.0))
     rows = []
+    # Of ten listeners, the first 4 picked the first sound, the next 3 the second, and so on.
+    picked = [0] * 4 + [1] * 3 + [2] * 2 + [3]
     for number, algorithm in enumerate(("JY3", "MDL1", "STL1", "TAK2")):
         url = f"sounds/{SONG}/{algorithm}_vocals.flac"
         _write_sound(folder / "site" / url, tone(0.1 + 0.3 * number, 660.0))
-        # Of 10 times shown, picked 4, 3, 2 and 1 times.
-        rows += [(algorithm, url, shown < 4 - number, False) for shown in range(10)]
-    columns = ["sound", "url", "value", "is_replicate"]
+        rows += [(algorithm, url, pick == number, False, i) for i, pick in enumerate(picked)]
+    columns = ["sound", "url", "value", "is_replicate", "submission_id"]
     (folder / "results").mkdir()
     pd.DataFrame(rows, columns=columns).to_csv(folder / "results/dataset.csv", index=False)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.datasets.sources import LAKATOS_RAW, TIMBRE
 from benchmarks.datasets.splits import splits
-from benchmarks.datasets.table import Reading, make_table
+from benchmarks.datasets.table import Reading, judgements_of, make_judgements, make_table
 from pamt_metric.errors import InputError
 
 NAME = "timbre"
@@ -34,38 +34,54 @@ def read(root: Path) -> Reading:
     if not TIMBRE.present(root):
         return Reading(make_table([]), [f"{TIMBRE.folder} is absent"])
     rows: list[dict[str, object]] = []
+    judgements: list[dict[str, object]] = []
     missing: list[str] = []
     for study in splits()[NAME].split:
         try:
-            rows += _study_rows(root, study)
+            pairs, said = _read_study(root, study)
         except FileNotFoundError as error:
             missing.append(f"study {study}: {error}")
-    return Reading(make_table(rows), missing)
+            continue
+        rows += pairs
+        judgements += said
+    return Reading(make_table(rows), missing, make_judgements(judgements))
 
 
-def _study_rows(root: Path, study: str) -> list[dict[str, object]]:
+Rows = list[dict[str, object]]
+
+
+def _read_study(root: Path, study: str) -> tuple[Rows, Rows]:
+    """Its pairs and, where they are published, what each listener said of them."""
     sounds = _sounds(root, study)
-    matrix, raters = _ratings(root, study)
-    if matrix.shape != (len(sounds), len(sounds)):
+    matrices = _ratings(root, study)
+    expected = (len(sounds), len(sounds))
+    if matrices.shape[1:] != expected:
         raise InputError(
             f"{study}: expected a matrix of {len(sounds)} x {len(sounds)} for its sounds, got "
-            f"{matrix.shape}; is a sound missing or is the repository at another commit?"
+            f"{matrices.shape[1:]}; is a sound missing or is the repository at another commit?"
         )
     dataset = splits()[NAME]
-    return [
-        {
+    own = study == LAKATOS_PERC
+    rows: Rows = []
+    judgements: Rows = []
+    for i, j in combinations(range(len(sounds)), 2):
+        said = matrices[:, i, j]
+        pair: dict[str, object] = {
             "dataset": NAME,
             "study": study,
             "group": dataset.group(study),
             "question": "",
             "reference": str(sounds[i]),
             "test": str(sounds[j]),
-            "human": matrix[i, j],
-            "raters": raters,
+            "human": said.mean(),
+            "raters": len(said) if own else None,
+            "human_sd": said.std() if own else np.nan,
             "split": dataset.split[study],
         }
-        for i, j in combinations(range(len(sounds)), 2)
-    ]
+        rows.append(pair)
+        if own:
+            judgements += judgements_of(pair, range(len(said)), said)
+    return rows, judgements
 
 
 def _sounds(root: Path, study: str) -> list[Path]:
@@ -76,17 +92,18 @@ def _sounds(root: Path, study: str) -> list[Path]:
     return sorted(sounds, key=lambda path: path.name)
 
 
-def _ratings(root: Path, study: str) -> tuple[np.ndarray, int | None]:
+def _ratings(root: Path, study: str) -> np.ndarray:
+    """Matrices `(listener, sound, sound)`; their mean alone where no more is published."""
     if study == LAKATOS_PERC:
         return _lakatos_percussive(root / LAKATOS_RAW.folder / LAKATOS_RAW_FILE)
     path = root / TIMBRE.folder / "timbremetrics" / "data" / f"{study}_dissimilarity_matrix.txt"
     if not path.is_file():
         raise FileNotFoundError("its dissimilarity matrix is absent")
-    return np.loadtxt(path, ndmin=2), None
+    return np.loadtxt(path, ndmin=2)[None]
 
 
-def _lakatos_percussive(path: Path) -> tuple[np.ndarray, int]:
-    """The study's matrix from the listeners' own records: the packaged one is mis-parsed."""
+def _lakatos_percussive(path: Path) -> np.ndarray:
+    """One matrix a listener, from their own records: the packaged matrix is mis-parsed."""
     if not path.is_file():
         raise FileNotFoundError(
             f"its raw ratings {LAKATOS_RAW.folder}/{LAKATOS_RAW_FILE} are absent"
@@ -96,6 +113,6 @@ def _lakatos_percussive(path: Path) -> tuple[np.ndarray, int]:
         raise InputError(f"{path} has {values.size} values, not a multiple of {LAKATOS_RECORD}")
     records = values.reshape(-1, LAKATOS_RECORD)
     rows, columns = np.tril_indices(LAKATOS_N_SOUNDS, k=-1)
-    matrix = np.zeros((LAKATOS_N_SOUNDS, LAKATOS_N_SOUNDS))
-    matrix[rows, columns] = records[:, : rows.size].mean(axis=0)
-    return matrix + matrix.T, len(records)
+    matrices = np.zeros((len(records), LAKATOS_N_SOUNDS, LAKATOS_N_SOUNDS))
+    matrices[:, rows, columns] = records[:, : rows.size]
+    return matrices + matrices.transpose(0, 2, 1)

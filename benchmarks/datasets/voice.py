@@ -2,7 +2,7 @@
 
 Layout: `audio/SINGER/REGISTER/*.mp3`, and `ratings.csv` with one row a pair: `session, a, b,
 dissimilarity_mean, n_raters, dissimilarity_sd`, a session being one singer in one register, such as
-`f5highPitch`, and a and b paths below the folder.
+`f5highPitch`, a and b paths below the folder, and the deviation divided by the number of raters.
 """
 
 import re
@@ -17,7 +17,7 @@ from pamt_metric.errors import InputError
 
 NAME = "voice"
 SOURCES = (VOICE,)
-RATING_COLUMNS = ("session", "a", "b", "dissimilarity_mean", "n_raters")
+RATING_COLUMNS = ("session", "a", "b", "dissimilarity_mean", "n_raters", "dissimilarity_sd")
 SESSION = re.compile(r"(?P<singer>[fm]\d+)(?:high|low)Pitch")
 
 
@@ -57,6 +57,7 @@ def read(root: Path) -> Reading:
                 "test": str(folder / pair["b"]),
                 "human": pair["dissimilarity_mean"],
                 "raters": pair["n_raters"],
+                "human_sd": pair["dissimilarity_sd"],
                 "split": dataset.split[singer],
             }
         )

@@ -5,16 +5,20 @@ of the two a listener goes by depends on whether both are the same content: a no
 by what was added and lost, another song by what it is. A gate decides, from how far the loudness
 patterns differ:
 
-    F = sum_i w_i root(mean_tk evidence_i)           fidelity, aligned
-    C = root(|pooled_a - pooled_b|^2)                content, pooled
+    e_i = root(mean_tk evidence_i)                   one number for each kind of aligned evidence
+    F = sum_i w_i e_i                                fidelity, aligned
+    C = sum_g root(|pooled_a,g - pooled_b,g|^2)      content, pooled, by group of the embedding
     u = sum (N_a - N_b)^2 / sum (N_a^2 + N_b^2)      0 for copies, towards 1 for unrelated clips
     h = u^p / (u^p + u0^p)
-    distance = scale ((1 - h) F + h (share F + C + offset))
+    distance = scale ((1 - h) F + h (sum_i v_i e_i + C + offset))
 
-Every w, share and offset is positive, so the distance is never negative; every difference enters
-squared, so it is symmetric, exactly 0 for a = b, and has a finite slope there.
+What betrays a noisy copy is not what tells two instruments apart, so the aligned evidence has
+weights w where the contents agree and v where they differ. Every w, v and offset is positive, so
+the distance is never negative; every difference enters squared, so it is symmetric, exactly 0 for
+a = b, and has a finite slope there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +31,7 @@ from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.loudness import total_loudness
 from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
 from pamt_metric.psychoacoustics.scales import N_BANDS
+from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
 EVIDENCE = ("loudness", "masked", "patch", "modulation", "interaural", "sequence")
 """Kinds of aligned evidence, in the order of the learned weights."""
@@ -44,6 +49,10 @@ _TYPICAL = {
     "sequence": 1.0,
 }
 
+SEQUENCE_LOG_WEIGHT = -2.0
+"""Log weight with which the head's sequence starts: chance says little."""
+OTHER_SHARE = 0.5
+"""Untrained weight of aligned evidence where contents differ, relative to where they agree."""
 ROOT_FLOOR = 2.0**-10
 """Where `root` turns from linear to a square root's slope."""
 FRAME_FLOOR_SONE = 0.1
@@ -89,16 +98,19 @@ class PairEvidence:
 
 
 class PairDistance(nn.Module):
-    """Learned mix of the evidence; about a dozen numbers, all positive by construction."""
+    """Learned mix of the evidence; under twenty numbers, all positive by construction."""
 
     scale: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.log_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))
+        neutral = torch.tensor(
+            [0.0 if name != "sequence" else SEQUENCE_LOG_WEIGHT for name in EVIDENCE]
+        )
+        self.log_same_weight = nn.Parameter(neutral.clone())
+        self.log_other_weight = nn.Parameter(neutral.clone())
         self.log_gate_center = nn.Parameter(torch.tensor(0.3).log())
         self.log_gate_power = nn.Parameter(torch.tensor(0.0))
-        self.share_logit = nn.Parameter(torch.tensor(0.0))
         self.log_content_weight = nn.Parameter(torch.tensor(0.0))
         self.log_offset = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -107,7 +119,8 @@ class PairDistance(nn.Module):
         """Distance of each pair; `a` and `b` hold the same number of clips and frames."""
         weight = frame_weight(a.tokens, b.tokens)
         means = {name: mean_over_map(x, weight) for name, x in evidence_maps(a, b).items()}
-        return self.combine(means, content_difference(a, b), pattern_difference(a.tokens, b.tokens))
+        content = content_difference(a.embedding.pooled, b.embedding.pooled)
+        return self.combine(means, content, pattern_difference(a.tokens, b.tokens))
 
     def combine(
         self,
@@ -115,9 +128,8 @@ class PairDistance(nn.Module):
         content: Float[Tensor, "batch"],
         pattern: Float[Tensor, "batch"],
     ) -> Float[Tensor, "batch"]:
-        """Distance from mean squares of each kind of evidence, of content, and the gate's cue."""
-        gate = self._gate(pattern)
-        return self.scale * self._mix(self._fidelity(means), self._content(content), gate)
+        """Distance from the mean squares of evidence, the content difference, the gate's cue."""
+        return self.scale * self._mix(means, self._content(content), self._gate(pattern))
 
     def explain(self, a: Encoded, b: Encoded) -> PairEvidence:
         """The same distance with its parts, `a` being the reference and `b` the test."""
@@ -125,25 +137,33 @@ class PairDistance(nn.Module):
         maps = evidence_maps(a, b)
         means = {name: mean_over_map(square, weight) for name, square in maps.items()}
         gate = self._gate(pattern_difference(a.tokens, b.tokens))
-        fidelity, content = self._fidelity(means), self._content(content_difference(a, b))
-        distance = self.scale * self._mix(fidelity, content, gate)
+        content = self._content(content_difference(a.embedding.pooled, b.embedding.pooled))
+        distance = self.scale * self._mix(means, content, gate)
         return PairEvidence(
             distance=distance,
-            fidelity=self.scale * fidelity,
+            fidelity=self.scale * self._fidelity(means),
             content=self.scale * content,
             added=self.scale * self._directional(a.tokens, b.tokens, weight),
             missing=self.scale * self._directional(b.tokens, a.tokens, weight),
             same_content=1.0 - gate,
-            band_map=self._allocate(distance, maps, weight),
+            band_map=self._allocate(distance, maps, weight, gate),
         )
 
-    def _weights(self) -> dict[str, Tensor]:
-        weight = self.log_weight.exp()
+    def _same_weights(self) -> dict[str, Tensor]:
+        """Weights w by kind of evidence."""
+        weight = self.log_same_weight.exp()
         return {name: weight[i] / _TYPICAL[name] for i, name in enumerate(EVIDENCE)}
 
+    def _mixed_weights(self, gate: Float[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
+        """Weights (1 - h) w + h v by kind of evidence."""
+        other = OTHER_SHARE * self.log_other_weight.exp()
+        return {
+            name: (1.0 - gate) * same + gate * other[i] / _TYPICAL[name]
+            for i, (name, same) in enumerate(self._same_weights().items())
+        }
+
     def _fidelity(self, means: dict[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
-        weights = self._weights()
-        return torch.stack([weights[name] * root(mean) for name, mean in means.items()]).sum(0)
+        return _weighted_sum(self._same_weights(), means)
 
     def _directional(
         self, less: EarTokens, more: EarTokens, weight: Float[Tensor, "batch frame"]
@@ -155,7 +175,7 @@ class PairDistance(nn.Module):
         )
 
     def _content(self, difference: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
-        return self.log_content_weight.exp() * root(difference)
+        return self.log_content_weight.exp() * difference
 
     def _gate(self, pattern: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
         power = 1.0 + self.log_gate_power.exp()
@@ -164,22 +184,22 @@ class PairDistance(nn.Module):
 
     def _mix(
         self,
-        fidelity: Float[Tensor, "batch"],
+        means: dict[str, Float[Tensor, "batch"]],
         content: Float[Tensor, "batch"],
         gate: Float[Tensor, "batch"],
     ) -> Float[Tensor, "batch"]:
-        share = self.share_logit.sigmoid()
-        other = share * fidelity + content + self.log_offset.exp()
-        return (1.0 - gate) * fidelity + gate * other
+        aligned = _weighted_sum(self._mixed_weights(gate), means)
+        return aligned + gate * (content + self.log_offset.exp())
 
     def _allocate(
         self,
         distance: Float[Tensor, "batch"],
         maps: dict[str, Float[Tensor, "batch frame band"]],
         weight: Float[Tensor, "batch frame"],
+        gate: Float[Tensor, "batch"],
     ) -> Float[Tensor, "batch frame band"]:
         """Spread the distance over time and band in proportion to the aligned evidence."""
-        weights = self._weights()
+        weights = self._mixed_weights(gate)
         share = torch.zeros_like(maps["loudness"])
         for name, square in maps.items():
             mean = mean_over_map(square, weight)
@@ -188,6 +208,12 @@ class PairDistance(nn.Module):
             share = share + density * size[:, None, None]
         total = share.sum((1, 2), keepdim=True)
         return distance[:, None, None] * share / total.clamp_min(torch.finfo(share.dtype).tiny)
+
+
+def _weighted_sum(
+    weights: Mapping[str, Tensor], means: Mapping[str, Float[Tensor, "batch"]]
+) -> Float[Tensor, "batch"]:
+    return torch.stack([weights[name] * root(mean) for name, mean in means.items()]).sum(0)
 
 
 def root(mean_square: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -259,9 +285,16 @@ def pattern_difference(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
     return difference / (energy + PATTERN_FLOOR)
 
 
-def content_difference(a: Encoded, b: Encoded) -> Float[Tensor, "batch"]:
-    """Squared distance of the pooled embeddings."""
-    return (a.embedding.pooled - b.embedding.pooled).square().sum(-1)
+def content_difference(
+    a: Float[Tensor, "batch pooled"], b: Float[Tensor, "batch pooled"]
+) -> Float[Tensor, "batch"]:
+    """How far two pooled embeddings are apart: the sum over groups of Euclidean distances.
+
+    The head's own dimensions are one group, those of each group of clip statistics another.
+    """
+    sizes = [a.shape[-1] - N_STATISTICS, *LAYOUT.values()]
+    groups = (a - b).square().split(sizes, dim=-1)
+    return torch.stack([root(group.sum(-1)) for group in groups]).sum(0)
 
 
 def _shared_audibility(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]:

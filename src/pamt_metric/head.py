@@ -20,15 +20,17 @@ from torch.nn import functional
 
 from pamt_metric.conditioning import EarConditioning, ModulatedNorm, audibility, log_audibility
 from pamt_metric.psychoacoustics import EarTokens
-from pamt_metric.psychoacoustics.statistics import N_STATISTICS
+from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
 WINDOW_FRAMES = 375
 """Frames that attend to each other: those of one 5 s window of the encoder."""
 MASKED = -1e4
 """Attention logit of a frame beyond the clip's end; exp of it is exactly 0 in float32."""
 NORM_FLOOR = 1e-6
-STATISTICS_LOG_WEIGHT = -4.0
-"""Log weight of a squared statistic before training: all 61 together then weigh about 1."""
+STATISTICS_WEIGHT = 1.0 / 3.0
+"""Untrained weight of the mean square of a group of statistics, in standard deviations."""
+UNTRAINED_LOG_WEIGHT = -4.0
+"""Log weight with which the head's own part of the pooled embedding starts: chance says little."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,10 @@ class SequenceHead(nn.Module):
         self.to_sequence = nn.Linear(width, dim)
         self.pool_score = nn.Linear(width, 1)
         self.to_pooled = nn.Linear(width, dim)
-        self.statistics_log_weight = nn.Parameter(torch.zeros(N_STATISTICS))
+        # Of the head's own part, then of each group of statistics.
+        self.group_log_weight = nn.Parameter(
+            torch.tensor([UNTRAINED_LOG_WEIGHT, *[0.0 for _ in LAYOUT]])
+        )
         self.register_buffer("statistics_mean", torch.zeros(N_STATISTICS))
         self.register_buffer("statistics_scale", torch.ones(N_STATISTICS))
 
@@ -142,16 +147,23 @@ class SequenceHead(nn.Module):
         length = (sequence.square().sum(-1, keepdim=True) + NORM_FLOOR).sqrt()
         score = self.pool_score(x)[..., 0] + audible
         weight = score.masked_fill(~tokens.mask, MASKED).softmax(-1)
-        pooled = self.to_pooled((weight[..., None] * x).sum(1))
+        own = self.to_pooled((weight[..., None] * x).sum(1))
         return Embedding(
             sequence=sequence / length * tokens.mask[..., None],
-            pooled=torch.cat([pooled, self.weigh_statistics(tokens)], dim=-1),
+            pooled=self.join(own, tokens),
         )
 
-    def weigh_statistics(self, tokens: EarTokens) -> Float[Tensor, "b statistic"]:
-        """The part of the pooled embedding that comes from the clip statistics, each weighed."""
+    def join(self, own: Float[Tensor, "b d"], tokens: EarTokens) -> Float[Tensor, "b pooled"]:
+        """The pooled embedding: what the blocks made of the clip, and its standardised statistics.
+
+        Each group of statistics is weighed as one, whatever their number.
+        """
         standard = (tokens.statistics - self.statistics_mean) / self.statistics_scale
-        return standard * (0.5 * (self.statistics_log_weight + STATISTICS_LOG_WEIGHT)).exp()
+        size = torch.tensor(list(LAYOUT.values()), device=standard.device)
+        amplitude = (0.5 * self.group_log_weight).exp()
+        each = amplitude[1:] * (STATISTICS_WEIGHT / size).sqrt()
+        each = each.repeat_interleave(size, output_size=N_STATISTICS)
+        return torch.cat([own * amplitude[0], standard * each], dim=-1)
 
     def _transform(
         self,

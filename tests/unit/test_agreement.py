@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from scipy import stats
 
-from benchmarks import agreement
+from benchmarks import agreement, summary
 from benchmarks.__main__ import main
-from benchmarks.cache import ValueCache
+from benchmarks.cache import ValueCache, waveform_hash
 from benchmarks.datasets import load, synthetic
 from benchmarks.metrics import REGISTRY, Measurement, UndefinedError
 
@@ -59,75 +58,14 @@ def items(human: list[float], value: list[float], *, study: str = "s") -> pd.Dat
     )
 
 
-class TestCorrelations:
-    def test_are_scipys_and_know_ties(self) -> None:
-        human, value = [1.0, 2.0, 2.0, 4.0, 5.0], [0.1, 0.3, 0.2, 0.9, 0.4]
-        (row,) = agreement.by_study(items(human, value)).to_dict("records")
-        assert row["spearman"] == pytest.approx(stats.spearmanr(human, value).statistic)
-        assert row["pearson"] == pytest.approx(np.corrcoef(human, value)[0, 1])
-        assert row["kendall"] == pytest.approx(stats.kendalltau(human, value).statistic)
-        assert (row["n_items"], row["n_undefined"]) == (5, 0)
-
-    def test_never_compare_across_studies(self) -> None:
-        # Perfect in each study, on scales so far apart that pooled they would be reversed.
-        first = items([1, 2, 3, 4], [101, 102, 103, 104], study="a")
-        second = items([11, 12, 13, 14], [1, 2, 3, 4], study="b")
-        both = pd.concat([first, second], ignore_index=True)
-        assert stats.spearmanr(both["human"], both["value"]).statistic < 0
-        (row,) = agreement.by_dataset(both, n_resamples=50).to_dict("records")
-        assert row["spearman"] == pytest.approx(1.0)
-        assert (row["n_studies"], row["n_items"]) == (2, 8)
-
-    def test_leave_out_pairs_without_a_value_and_count_them(self) -> None:
-        table = items([1, 2, 3, 4], [1, 2, 3, math.nan])
-        (row,) = agreement.by_study(table).to_dict("records")
-        assert row["spearman"] == pytest.approx(1.0)
-        assert (row["n_items"], row["n_undefined"]) == (3, 1)
-
-    @pytest.mark.parametrize("value", [[1.0, 1.0, 1.0], [1.0, 2.0, math.nan]])
-    def test_are_undefined_for_a_constant_or_too_few(self, value: list[float]) -> None:
-        table = items([1, 2, 3], value)
-        assert math.isnan(agreement.by_study(table)["spearman"].item())
-        assert math.isnan(agreement.by_dataset(table, n_resamples=20)["spearman"].item())
-
-    def test_of_rows_are_scipys(self) -> None:
-        generator = np.random.default_rng(0)
-        a, b = generator.integers(0, 4, size=(2, 30, 6)).astype(float)
-        a[3] = 1.0
-        rows = agreement._spearman_rows(a, b)
-        assert math.isnan(rows[3])
-        for i in (0, 1, 2, 29):
-            assert rows[i] == pytest.approx(stats.spearmanr(a[i], b[i]).statistic)
-
-
-class TestInterval:
-    def test_holds_the_estimate_and_is_the_same_each_time(self) -> None:
-        generator = np.random.default_rng(0)
-        human = generator.standard_normal(60)
-        table = items(list(human), list(human + generator.standard_normal(60)))
-        first, second = (agreement.by_dataset(table).iloc[0] for _ in range(2))
-        assert first["low"] < first["spearman"] < first["high"]
-        assert (first["low"], first["high"]) == (second["low"], second["high"])
-
-    def test_has_about_the_textbook_width(self) -> None:
-        # Fisher's transform gives a standard error of sqrt(1.06 / (n - 3)) for Spearman's
-        # coefficient; 15 % covers 1000 resamples and one sample of 400 pairs.
-        generator = np.random.default_rng(1)
-        human = generator.standard_normal(400)
-        table = items(list(human), list(human + generator.standard_normal(400)))
-        row = agreement.by_dataset(table).iloc[0]
-        width = np.arctanh(row["high"]) - np.arctanh(row["low"])
-        assert width == pytest.approx(2 * 1.96 * math.sqrt(1.06 / 397), rel=0.15)
-
-
 class TestValues:
     def test_find_what_the_listeners_judged(self, root: Path) -> None:
         table = load(root, datasets=["timbre", "voice"])
         result = agreement.values(table, Brightness())
         assert tuple(result.columns) == agreement.ITEM_COLUMNS
-        summary = agreement.by_dataset(result, n_resamples=20)
+        means = summary.by_dataset(result, n_resamples=20)
         # Six pairs of mp3 files: the centroid and the listeners may swap two close ones.
-        assert (summary["spearman"] > 0.9).all()
+        assert (means["spearman"] > 0.9).all()
 
     def test_are_served_from_the_cache(self, root: Path, tmp_path: Path) -> None:
         table = load(root, datasets=["sisec18"])
@@ -178,6 +116,22 @@ class TestValues:
 
 
 class TestCache:
+    def test_does_not_keep_what_another_run_may_change(self, tmp_path: Path) -> None:
+        with ValueCache(tmp_path) as cache:
+            cache.put_by_key("a", "b", "m", "1", Measurement(math.nan, "lost", lasting=False))
+            assert cache.get_by_key("a", "b", "m", "1") is None
+
+    def test_tells_waveforms_apart_by_samples_shape_and_rate(self) -> None:
+        waveform = np.arange(6, dtype=np.float32).reshape(2, 3)
+        hashes = {
+            waveform_hash(waveform, 8000),
+            waveform_hash(waveform, 16_000),
+            waveform_hash(waveform.reshape(3, 2), 8000),
+            waveform_hash(-waveform, 8000),
+        }
+        assert len(hashes) == 4
+        assert waveform_hash(waveform.copy(), 8000) in hashes
+
     def test_is_keyed_by_content_not_by_place(self, tmp_path: Path) -> None:
         for name, text in (("a", "1"), ("b", "2"), ("copy", "1")):
             (tmp_path / name).write_text(text)
@@ -237,6 +191,14 @@ class TestCommand:
         assert len(written) == 2 * (6 + 153 + 6 + 4)
         assert np.isfinite(written["value"]).all()
         assert set(written["split"]) == {"held-out"}
+        # Ratings of single listeners: the percussive tones and the song; spreads: the singer.
+        ceilings = pd.read_csv(tmp_path / "ceilings.csv")
+        assert set(ceilings["study"]) == {"Lakatos2000_Perc", synthetic.SONG, "f5lowPitch"}
+        listeners = pd.read_csv(tmp_path / "listeners.csv")
+        assert set(listeners["dataset"]) == {"timbre", "sisec18"}
+        runs = pd.read_csv(tmp_path / "runs.csv")
+        assert runs["metric"].tolist() == ["mr-stft", "log-mel-l1"]
+        assert runs["implementation"].str.len().min() > 0
 
     def test_takes_a_listening_test_of_ones_own(
         self,

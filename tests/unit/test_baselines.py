@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import textwrap
 from types import SimpleNamespace
 
@@ -13,9 +14,27 @@ import torch
 import pamt_metric
 from benchmarks.baselines.encoder_cosine import EncoderCosine
 from benchmarks.baselines.log_mel import LogMelL1
+from benchmarks.baselines.mel_loss import MelLoss
+from benchmarks.baselines.mfcc import Mfcc
 from benchmarks.baselines.mr_stft import MultiResolutionStft
 from benchmarks.baselines.pamt import Pamt
-from benchmarks.metrics import UndefinedError, make, measure, register, source_version
+from benchmarks.baselines.pesq import Pesq
+from benchmarks.baselines.si_sdr import SiSdr
+from benchmarks.baselines.stoi import Stoi
+from benchmarks.baselines.zimtohrli import Zimtohrli
+from benchmarks.guard import Guarded
+from benchmarks.metrics import (
+    DEFAULT_METRICS,
+    REGISTRY,
+    MissingPackageError,
+    UndefinedError,
+    distribution,
+    implementation,
+    make,
+    measure,
+    register,
+    source_version,
+)
 from benchmarks.waveforms import TARGET_RMS, baseline_conditions, match_channels
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError, InputError
@@ -107,6 +126,69 @@ class TestLogMel:
     def test_counts_the_length_of_the_longer(self) -> None:
         a = noise()
         assert LogMelL1()(a, a[:, :4096], SAMPLE_RATE) > 1.0
+
+
+def music(n_samples: int = 66_150, sample_rate: int = 44_100) -> np.ndarray:
+    """A decaying chord in a little noise, long and lively enough for the speech metrics."""
+    time = np.arange(n_samples) / sample_rate
+    chord = sum(np.sin(2 * np.pi * hz * time) for hz in (220.0, 277.2, 329.6, 1760.0))
+    beats = 1.0 + np.sin(2 * np.pi * 4.0 * time)
+    return (0.05 * beats * chord)[None].astype(np.float32) + 0.01 * noise(n_samples, seed=7)
+
+
+# librosa 0.11 imports audioread, and that modules which Python 3.13 has not.
+@pytest.mark.filterwarnings(
+    r"ignore:'(aifc|audioop|sunau)' is deprecated and slated for removal:DeprecationWarning"
+)
+@pytest.mark.parametrize("make_metric", [MelLoss, Mfcc, Pesq, SiSdr, Stoi, Zimtohrli])
+class TestPeers:
+    def test_grow_with_noise_from_the_same_sound(self, make_metric) -> None:
+        metric = make_present(make_metric)
+        a = music()
+        copies = [a + level * noise(a.shape[-1], seed=1) for level in (0.0, 0.005, 0.05, 0.5)]
+        values = [metric(a, b, 44_100) for b in copies]
+        assert values == sorted(values)
+        assert len(set(values)) == len(values)
+
+    def test_hear_neither_level_nor_channels(self, make_metric) -> None:
+        metric = make_present(make_metric)
+        a, b = music(), music() + 0.05 * noise(66_150, seed=1)
+        value = metric(a, b, 44_100)
+        louder = metric(np.repeat(a, 2, axis=0), 0.25 * np.repeat(b, 2, axis=0), 44_100)
+        # float32 rounding of the two gains.
+        assert louder == pytest.approx(value, rel=1e-3)
+
+    def test_name_their_package_and_its_version(self, make_metric) -> None:
+        assert re.fullmatch(r"[\w-]+ \d+\.\d+[\w.]*", implementation(make_present(make_metric)))
+
+
+def make_present(make_metric):
+    """The metric; the test is skipped where the extra `peers` is not installed."""
+    try:
+        return make_metric()
+    except MissingPackageError as error:
+        pytest.skip(str(error))
+
+
+class TestEdgesOfPeers:
+    def test_stoi_has_no_value_for_less_than_its_segment(self) -> None:
+        reason = measure(Stoi(), music(8000), music(8000), 44_100).reason
+        assert reason == "fewer than 30 frames are loud enough for STOI"
+
+    def test_si_sdr_has_no_value_for_silence(self) -> None:
+        assert measure(SiSdr(), music(), 0 * music(), 44_100).reason == "silence has no SI-SDR"
+
+    def test_mel_loss_has_no_value_for_less_than_half_a_window(self) -> None:
+        measured = measure(MelLoss(), noise(512), noise(512), SAMPLE_RATE)
+        assert measured.reason == "512 samples are too short: it needs 513"
+
+    def test_a_missing_package_is_named_with_its_extra(self) -> None:
+        with pytest.raises(MissingPackageError, match=r"'pamt-metric\[peers\]'"):
+            distribution("no-such-package", extra="peers")
+
+    def test_default_metrics_are_registered_and_peers_guarded(self) -> None:
+        assert set(DEFAULT_METRICS) <= set(REGISTRY)
+        assert all(isinstance(make(name), Guarded) for name in ("mr-stft", "si-sdr", "stoi"))
 
 
 class TestEncoderCosine:

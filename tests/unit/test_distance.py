@@ -10,13 +10,15 @@ from pamt_metric.distance import (
     EVIDENCE,
     ROOT_FLOOR,
     PairDistance,
+    content_difference,
     mean_over_map,
     patch_difference,
     root,
 )
+from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
-TYPICAL = (0.2, 2.0, 0.6, 0.1, 0.3, 1.0)
+TYPICAL = (0.2, 2.0, 0.6, 0.1, 0.3, math.exp(2.0))
 
 
 def combine(pair, value, *, content, pattern):
@@ -28,9 +30,9 @@ class TestCombine:
     def test_hand_computed(self):
         with torch.no_grad():
             value = combine(PairDistance(), 1.0, content=4.0, pattern=0.3)
-        # Untrained: weights 1 / typical, gate centre 0.3 and power 2, share 1/2, offset 1.
+        # Untrained: weights 1 / typical and half of that, gate centre 0.3 and power 2, offset 1.
         fidelity = sum(1.0 / size for size in TYPICAL) * root_of(1.0)
-        other = 0.5 * fidelity + root_of(4.0) + 1.0
+        other = 0.5 * fidelity + 4.0 + 1.0
         assert value == pytest.approx(0.5 * fidelity + 0.5 * other, rel=1e-5)
 
     def test_copies_are_judged_by_fidelity_alone(self):
@@ -42,7 +44,7 @@ class TestCombine:
         pair = PairDistance().requires_grad_(False)
         patterns = (0.0, 0.1, 0.3, 1.0)
         values = [combine(pair, 0.0, content=4.0, pattern=pattern) for pattern in patterns]
-        gates = [value / (root_of(4.0) + 1.0) for value in values]
+        gates = [value / (4.0 + 1.0) for value in values]
         assert gates[0] == 0.0
         assert gates[2] == pytest.approx(0.5, rel=1e-5)
         assert gates == sorted(gates)
@@ -61,6 +63,17 @@ class TestCombine:
         means[kind] = torch.tensor([0.1, 0.2])
         milder, stronger = pair.combine(means, torch.ones(2), torch.full((2,), 0.1)).tolist()
         assert milder < stronger
+
+
+def test_content_is_a_sum_over_groups_of_the_embedding():
+    n_head = 2
+    a, b = torch.zeros(1, n_head + N_STATISTICS), torch.zeros(1, n_head + N_STATISTICS)
+    b[0, :n_head] = torch.tensor([3.0, 4.0])
+    b[0, -1] = 2.0  # of the last group of statistics
+    expected = root_of(25.0) + root_of(4.0)
+    assert content_difference(a, b).item() == pytest.approx(expected, rel=1e-6)
+    assert content_difference(b, a).item() == content_difference(a, b).item()
+    assert content_difference(a, a).item() == 0.0
 
 
 def root_of(value):

@@ -1,19 +1,22 @@
 """Stages 2 and 3: a run that was stopped ends where one that was not does."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tests.support import signals
-from training.config import JointConfig
-from training.data.alignment_set import Ladder, Study
+from training import crossval
+from training.config import HeadConfig, JointConfig
+from training.data.alignment_set import AlignmentSet, Ladder, Study
 from training.data.features import clip_features, pair_features
 from training.data.ladders import MASKED_NOISE
-from training.joint import Trainer
+from training.joint import Inputs, Trainer
 
 N_STEPS = 5
 CONFIG = JointConfig(n_steps=N_STEPS, n_warmup_steps=1, ladder_clips_per_step=2, contrast_frames=16)
+HEAD = HeadConfig(width=16, n_blocks=1, n_heads=2, dim=8)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def material(tiny_metric):
     clips = [w[None] for w in (signals.tone(0.25), signals.noise(0.25), signals.clicks(0.25))]
     first, second = torch.tensor([0, 0, 1]), torch.tensor([1, 2, 2])
     pairs = pair_features(clip_features(tiny_metric, clips), first, second)
-    studies = [Study("made up", pairs, torch.tensor([3.0, 1.0, 2.0]))]
+    studies = [Study("made up", "a", "a", pairs, torch.tensor([3.0, 1.0, 2.0]))]
     ladders = []
     for seed in (1, 2):
         clip = signals.piece(0.25, seed=seed)
@@ -98,8 +101,35 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
 
 def test_reports(make_trainer, material):
     trainer = make_trainer("run")
-    report = trainer.ladder_report()
-    assert 0.0 <= report["orderings"] <= 1.0
-    agreement = trainer.agreement(material[0])
-    assert set(agreement) == {"made up"}
-    assert -1.0 <= agreement["made up"] <= 1.0
+    summary = trainer.summary()
+    assert set(summary) == {"made up", "orderings"}
+    assert 0.0 <= summary["orderings"] <= 1.0
+    (agreement,) = trainer.agreement(material[0])
+    assert summary["made up"] == pytest.approx(agreement)
+    assert -1.0 <= agreement <= 1.0
+
+
+def test_folds_divide_no_group_and_leave_every_study_out_once(material):
+    names = [("timbre", f"g{i // 2}", f"s{i}") for i in range(16)]
+    names += [("voice", f"v{i}", f"t{i}") for i in range(4)]
+    pairs, human = material[0][0].pairs, material[0][0].human
+    studies = [Study(dataset, name, group, pairs, human) for dataset, group, name in names]
+    found = crossval.folds(studies)
+    assert len(found) == crossval.N_FOLDS
+    assert sorted(study.name for fold in found for study in fold) == sorted(n for *_, n in names)
+    homes = {(s.dataset, s.group, number) for number, fold in enumerate(found) for s in fold}
+    assert len(homes) == len({home[:2] for home in homes})
+
+
+def test_cross_validation_resumes_by_fold(tiny_metric, material, tmp_path):
+    studies = [replace(material[0][0], name=name, group=name) for name in ("one", "two")]
+    config = replace(CONFIG, n_steps=1, head=HEAD)
+    inputs = Inputs(config, tiny_metric.encoder, AlignmentSet(studies, material[1]))
+    result = crossval.cross_validate(inputs, tmp_path)
+    assert list(result["study"]) == ["one", "two"]
+    assert result[["untrained", "trained"]].notna().all(axis=None)
+    (tmp_path / "fold-0" / crossval.RESULT_FILE).write_text(
+        "fold,dataset,study,untrained,trained,orderings\nfold-0,made up,kept,0,0,1\n"
+    )
+    again = crossval.cross_validate(inputs, tmp_path)
+    assert list(again["study"]) == ["kept", "two"]

@@ -1,0 +1,96 @@
+"""The tables that the commands print."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.table import Table
+
+from benchmarks import orderings
+from benchmarks.datasets.table import groups, records
+
+
+def figure(value: float) -> str:
+    """Two decimals, or a dash where there is no number."""
+    return "-" if pd.isna(value) else f"{value:.2f}"
+
+
+def between(low: float, high: float) -> str:
+    """An interval, or a dash."""
+    return "-" if pd.isna(low) else f"{low:.2f} to {high:.2f}"
+
+
+def datasets(summary: pd.DataFrame) -> Table:
+    """Agreement of each metric with each dataset's listeners."""
+    table = Table(
+        *("dataset", "question", "split", "metric", "studies", "pairs"),
+        *("Spearman", "95 % interval", "Pearson", "Kendall"),
+        title="mean over studies; interval over sounds",
+    )
+    for row in records(summary):
+        names = (row[key] for key in ("dataset", "question", "split", "metric"))
+        counts = str(row["n_studies"]), str(row["n_items"])
+        interval = between(row["low"], row["high"])
+        others = figure(row["pearson"]), figure(row["kendall"])
+        table.add_row(*names, *counts, figure(row["spearman"]), interval, *others)
+    return table
+
+
+def studies(summary: pd.DataFrame) -> Table:
+    """Agreement within each study."""
+    table = Table(
+        "dataset", "question", "study", "metric", "pairs", "Spearman", "Pearson", "Kendall"
+    )
+    for row in records(summary):
+        coefficients = (figure(row[x]) for x in ("spearman", "pearson", "kendall"))
+        names = row["dataset"], row["question"], row["study"][:32], row["metric"]
+        table.add_row(*names, str(row["n_items"]), *coefficients)
+    return table
+
+
+def ceilings(summary: pd.DataFrame) -> Table:
+    """How well listeners agree with each other."""
+    table = Table(
+        *("dataset", "question", "split", "studies", "split half", "one listener", "ceiling"),
+        "basis",
+        title="noise ceiling, over the studies that publish enough",
+    )
+    for row in records(summary):
+        names = (row[key] for key in ("dataset", "question", "split"))
+        numbers = (figure(row[x]) for x in ("split_half", "one_listener", "ceiling"))
+        table.add_row(*names, str(row["n_studies"]), *numbers, row["basis"])
+    return table
+
+
+def differences(summary: pd.DataFrame, metric: str) -> Table:
+    """One metric's Spearman minus each other's."""
+    table = Table(
+        *("dataset", "question", "split", f"{metric} minus", "difference", "95 % interval", "p"),
+        title="paired bootstrap over sounds; p not corrected for the number of comparisons",
+    )
+    for row in records(summary):
+        names = (row[key] for key in ("dataset", "question", "split", "baseline"))
+        p = "-" if pd.isna(row["p"]) else f"{row['p']:.3f}"
+        table.add_row(*names, figure(row["difference"]), between(row["low"], row["high"]), p)
+    return table
+
+
+def orderings_held(name: str, result: pd.DataFrame) -> Table:
+    """Orderings held and counted, for each recording and kind."""
+    summary = orderings.summarise(result)
+    kinds = list(dict.fromkeys(summary["kind"]))
+    table = Table("recording", *kinds, title=name)
+    for (recording,), part in groups(summary, ["recording"]):
+        table.add_row(recording[:30], *(f"{r['held']}/{r['counted']}" for r in records(part)))
+    sums = [part[["held", "counted"]].sum() for _, part in groups(summary, ["kind"])]
+    table.add_row("all", *(f"{total['held']}/{total['counted']}" for total in sums))
+    return table
+
+
+def sanity(summary: pd.DataFrame, metrics: Sequence[str]) -> Table:
+    """Orderings held and counted, for each probe and metric."""
+    table = Table("probe", "clips", *metrics, title="orderings held")
+    for (probe,), part in groups(summary, ["probe"]):
+        held = {row["metric"]: f"{row['held']}/{row['counted']}" for row in records(part)}
+        n_clips = str(max(part["n_clips"]))
+        table.add_row(probe, n_clips, *(held.get(metric, "-") for metric in metrics))
+    return table
