@@ -141,7 +141,10 @@ class LossConfig:
 
     rating: float = 1.0
     """Of the human ratings on the mix of evidence and the clip statistics, all studies a step."""
-    rating_head: float = 0.2
+    separation: float = 0.5
+    """Of the separation study's ratings beside those of each other study; its questions are ours
+    only in part."""
+    rating_head: float = 0.0
     """Of the human ratings on the whole head, one study a step."""
     penalty: float = 1e-3
     """Of the mix's squared distance from neutral weights."""

@@ -42,6 +42,7 @@ from training.data.alignment_set import AlignmentSet, Ladder, Study, build_align
 from training.data.features import EAR_EVIDENCE, ClipSet, PairSet, join_tokens, pick_tokens
 from training.data.ladders import MASKED_LEVELS_DB, SEVERE
 
+SEPARATION = "source_separation"
 REFRESH_STEPS = 20
 """Steps for which the embeddings behind the rating loss on the mix are kept."""
 IMPERCEPTIBLE_RUNG = 0
@@ -125,8 +126,7 @@ class Trainer:
 
     def _objectives(self, rng: np.random.Generator) -> dict[str, Tensor]:
         config = self.config.loss
-        study = self._draw_study(rng)
-        through_head = losses.rating_loss(self.distances(study.pairs), study.human)
+        through_head = self._head_rating(rng)
         chosen = rng.permutation(len(self.ladders))[: self.config.ladder_clips_per_step]
         sequences, copies, pooled = [], [], []
         order, jnd = [], []
@@ -153,12 +153,15 @@ class Trainer:
             "contrast": self._contrast(chosen, sequences, rng),
         }
 
-    def _draw_study(self, rng: np.random.Generator) -> Study:
-        """Each dataset as often as the others."""
+    def _head_rating(self, rng: np.random.Generator) -> Tensor:
+        """Ratings of one study against the distances of the whole head, each dataset as often."""
         datasets = sorted({study.dataset for study in self.studies})
         dataset = datasets[rng.integers(len(datasets))]
         chosen = [study for study in self.studies if study.dataset == dataset]
-        return chosen[rng.integers(len(chosen))]
+        study = chosen[rng.integers(len(chosen))]
+        if self.config.loss.rating_head == 0.0:
+            return torch.zeros(())
+        return losses.rating_loss(self.distances(study.pairs), study.human)
 
     def _penalty(self) -> Tensor:
         """How far the mix has moved from where it began: few studies for many weights."""
@@ -172,7 +175,7 @@ class Trainer:
     def _mix_rating(self) -> Tensor:
         """Ratings of all studies against distances that only the mix can still change.
 
-        Mean over the studies of a dataset, then over datasets.
+        Mean over the studies of a dataset, then over datasets with their weights.
         """
         if not self.cached or self.step % REFRESH_STEPS == 0:
             self.cached = self._refresh()
@@ -182,7 +185,11 @@ class Trainer:
             whole = self.head.join(own, pairs.clips.tokens)
             distance = self._combine(pairs, sequence, whole)
             parts[study.dataset].append(losses.rating_loss(distance, study.human))
-        return torch.stack([torch.stack(found).mean() for found in parts.values()]).mean()
+        weighted = [
+            torch.stack(found).mean() * (self.config.loss.separation if name == SEPARATION else 1.0)
+            for name, found in parts.items()
+        ]
+        return torch.stack(weighted).mean()
 
     @torch.no_grad()
     def _refresh(self) -> list[tuple[Tensor, Tensor]]:
@@ -210,7 +217,7 @@ class Trainer:
     def _combine(self, pairs: PairSet, sequence: Tensor, pooled: Tensor) -> Tensor:
         content = content_difference(pooled[pairs.first], pooled[pairs.second])
         means = dict(zip(EAR_EVIDENCE, pairs.means.unbind(-1), strict=True))
-        return self.pair.combine(means | {"sequence": sequence}, content, pairs.pattern)
+        return self.pair.combine(means | {"sequence": sequence}, content, pairs.mismatch)
 
     def _order(self, distance: Tensor, index: int) -> Tensor:
         milder = self.ladders[index].neighbours()

@@ -2,13 +2,14 @@
 
 Aligned evidence compares the clips frame by frame; pooled evidence compares them as wholes. Which
 of the two a listener goes by depends on whether both are the same content: a noisy copy is judged
-by what was added and lost, another song by what it is. A gate decides, from how far the loudness
-patterns differ:
+by what was added and lost, another song by what it is. A gate decides, from how much of the sound
+has another level in one clip than in the other:
 
     e_i = root(mean_tk evidence_i)                   one number for each kind of aligned evidence
     F = sum_i w_i e_i                                fidelity, aligned
     C = sum_g root(|pooled_a,g - pooled_b,g|^2)      content, pooled, by group of the embedding
-    u = sum (N_a - N_b)^2 / sum (N_a^2 + N_b^2)      0 for copies, towards 1 for unrelated clips
+    u = sum N (1 - exp(-(L_a - L_b)^2 / 16)) / sum N 0 for copies, towards 1 for unrelated clips;
+                                                     N the louder of both in sone, L levels in dB
     h = u^p / (u^p + u0^p)
     distance = scale ((1 - h) F + h (sum_i v_i e_i + C + offset))
 
@@ -59,6 +60,11 @@ FRAME_FLOOR_SONE = 0.1
 """Weight that a silent frame keeps in the mean over time."""
 LOUDNESS_FLOOR = 0.01
 """Sone per Cam at which the compressive loudness difference turns linear."""
+MATCH_DB = 4.0
+"""Levels that differ by less count mostly as the same, by more mostly as different."""
+HIDDEN = 0.01
+"""Excitation this far under the masked threshold, as a power ratio, has no level of its own."""
+LEVEL_FLOOR = 1e-9
 PATTERN_FLOOR = 1e-3
 """Keeps the loudness patterns of two silences from being 0 / 0."""
 PATCH_FRAMES = 15
@@ -109,8 +115,8 @@ class PairDistance(nn.Module):
         )
         self.log_same_weight = nn.Parameter(neutral.clone())
         self.log_other_weight = nn.Parameter(neutral.clone())
-        self.log_gate_center = nn.Parameter(torch.tensor(0.3).log())
-        self.log_gate_power = nn.Parameter(torch.tensor(0.0))
+        self.log_gate_center = nn.Parameter(torch.tensor(0.7).log())
+        self.log_gate_power = nn.Parameter(torch.tensor(4.0).log())
         self.log_content_weight = nn.Parameter(torch.tensor(0.0))
         self.log_offset = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -120,23 +126,23 @@ class PairDistance(nn.Module):
         weight = frame_weight(a.tokens, b.tokens)
         means = {name: mean_over_map(x, weight) for name, x in evidence_maps(a, b).items()}
         content = content_difference(a.embedding.pooled, b.embedding.pooled)
-        return self.combine(means, content, pattern_difference(a.tokens, b.tokens))
+        return self.combine(means, content, level_mismatch(a.tokens, b.tokens))
 
     def combine(
         self,
         means: dict[str, Float[Tensor, "batch"]],
         content: Float[Tensor, "batch"],
-        pattern: Float[Tensor, "batch"],
+        mismatch: Float[Tensor, "batch"],
     ) -> Float[Tensor, "batch"]:
         """Distance from the mean squares of evidence, the content difference, the gate's cue."""
-        return self.scale * self._mix(means, self._content(content), self._gate(pattern))
+        return self.scale * self._mix(means, self._content(content), self._gate(mismatch))
 
     def explain(self, a: Encoded, b: Encoded) -> PairEvidence:
         """The same distance with its parts, `a` being the reference and `b` the test."""
         weight = frame_weight(a.tokens, b.tokens)
         maps = evidence_maps(a, b)
         means = {name: mean_over_map(square, weight) for name, square in maps.items()}
-        gate = self._gate(pattern_difference(a.tokens, b.tokens))
+        gate = self._gate(level_mismatch(a.tokens, b.tokens))
         content = self._content(content_difference(a.embedding.pooled, b.embedding.pooled))
         distance = self.scale * self._mix(means, content, gate)
         return PairEvidence(
@@ -177,9 +183,9 @@ class PairDistance(nn.Module):
     def _content(self, difference: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
         return self.log_content_weight.exp() * difference
 
-    def _gate(self, pattern: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
+    def _gate(self, mismatch: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
         power = 1.0 + self.log_gate_power.exp()
-        ratio = (pattern / self.log_gate_center.exp()) ** power
+        ratio = (mismatch / self.log_gate_center.exp()) ** power
         return ratio / (ratio + 1.0)
 
     def _mix(
@@ -278,11 +284,16 @@ def patch_difference(
     return difference / (energy + PATTERN_FLOOR) * either
 
 
-def pattern_difference(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
-    """Energy of the difference of the loudness patterns over the energy of both, 0 to 1."""
-    difference = (a.loudness - b.loudness).square().sum((1, 2))
-    energy = (a.loudness.square() + b.loudness.square()).sum((1, 2))
-    return difference / (energy + PATTERN_FLOOR)
+def level_mismatch(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
+    """Share of the loudness that the other clip does not hold at about the same level, 0 to 1.
+
+    A degraded copy keeps the level of its strong partials; two instruments on one note do not.
+    """
+    floor = HIDDEN * 0.5 * (a.threshold + b.threshold) + LEVEL_FLOOR
+    level = 10.0 * ((a.excitation + floor).log10() - (b.excitation + floor).log10())
+    missed = -torch.expm1(-(level / MATCH_DB).square())
+    loudness = torch.maximum(a.loudness, b.loudness)
+    return (loudness * missed).sum((1, 2)) / (loudness.sum((1, 2)) + PATTERN_FLOOR)
 
 
 def content_difference(

@@ -69,7 +69,7 @@ class AlignmentSet:
 
 
 STUDY_KEYS = ["dataset", "study", "group"]
-_FORMAT = 3
+_FORMAT = 4
 """Of the cache; raised when the classes below change."""
 _CACHED_CLASSES = [AlignmentSet, Study, Ladder, PairSet, ClipSet, EarTokens]
 """What the cache may hold beside tensors; anything else in it is refused."""
@@ -118,9 +118,9 @@ def _worst_question(table: pd.DataFrame) -> pd.DataFrame:
     Sound quality and freedom from interference of a separated voice are nearly opposite, so their
     mean says little; what is bad in one of them is unlike the reference whatever the other says.
     """
-    farthest = table.sort_values("human", ascending=False, kind="stable")
-    once = farthest.drop_duplicates([*STUDY_KEYS, "reference", "test"])
-    return once.sort_index().sort_values(STUDY_KEYS, kind="stable")
+    pair = [*STUDY_KEYS, "reference", "test"]
+    farthest = table.assign(human=table.groupby(pair)["human"].transform("max"))
+    return farthest.drop_duplicates(pair).sort_values(STUDY_KEYS, kind="stable")
 
 
 def _ladders(

@@ -17,8 +17,8 @@ from pamt_metric.distance import (
     Encoded,
     evidence_maps,
     frame_weight,
+    level_mismatch,
     mean_over_map,
-    pattern_difference,
 )
 from pamt_metric.head import Embedding
 from pamt_metric.metric import Metric
@@ -51,7 +51,7 @@ class PairSet:
         clips: the clips.
         first, second: which clips each pair is of.
         means: mean squares of `EAR_EVIDENCE`.
-        pattern: the gate's cue.
+        mismatch: the gate's cue.
         weight: of each frame in means over time.
     """
 
@@ -59,7 +59,7 @@ class PairSet:
     first: Int64[Tensor, "pair"]
     second: Int64[Tensor, "pair"]
     means: Float[Tensor, "pair evidence"]
-    pattern: Float[Tensor, "pair"]
+    mismatch: Float[Tensor, "pair"]
     weight: Float[Tensor, "pair frame"]
 
 
@@ -86,15 +86,17 @@ def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel tim
 @torch.no_grad()
 def pair_features(clips: ClipSet, first: Tensor, second: Tensor) -> PairSet:
     """The ear's evidence on pairs of clips."""
-    means, patterns, weights = [], [], []
+    means, mismatches, weights = [], [], []
     for a, b in zip(first.split(_BATCH), second.split(_BATCH), strict=True):
         one, two = pick_tokens(clips.tokens, a), pick_tokens(clips.tokens, b)
         weight = frame_weight(one, two)
         maps = evidence_maps(_without_head(one), _without_head(two))
         means.append(torch.stack([mean_over_map(maps[k], weight) for k in EAR_EVIDENCE], dim=-1))
-        patterns.append(pattern_difference(one, two))
+        mismatches.append(level_mismatch(one, two))
         weights.append(weight)
-    return PairSet(clips, first, second, torch.cat(means), torch.cat(patterns), torch.cat(weights))
+    return PairSet(
+        clips, first, second, torch.cat(means), torch.cat(mismatches), torch.cat(weights)
+    )
 
 
 def _without_head(tokens: EarTokens) -> Encoded:
