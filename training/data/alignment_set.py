@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from torch import Tensor
 
 from benchmarks.datasets import TRAIN, load
 from benchmarks.datasets.table import groups
-from pamt_metric import audio
+from benchmarks.metrics import package_version, source_version
+from pamt_metric import audio, psychoacoustics
+from pamt_metric.distance import evidence_maps
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
@@ -69,8 +72,6 @@ class AlignmentSet:
 
 
 STUDY_KEYS = ["dataset", "study", "group"]
-_FORMAT = 4
-"""Of the cache; raised when the classes below change."""
 _CACHED_CLASSES = [AlignmentSet, Study, Ladder, PairSet, ClipSet, EarTokens]
 """What the cache may hold beside tensors; anything else in it is refused."""
 
@@ -78,11 +79,13 @@ _CACHED_CLASSES = [AlignmentSet, Study, Ladder, PairSet, ClipSet, EarTokens]
 def build_alignment_set(
     metric: Metric, ladders: LadderConfig, corpus: CorpusConfig, root: Path, work: Path
 ) -> AlignmentSet:
-    """Compute all features, or open the cache where corpus, ladders and encoder are the same."""
+    """Compute all features, or open the cache of the same ear, corpus, ladders and encoder."""
     weights = hashlib.sha256()
     for tensor in metric.encoder.state_dict().values():
         weights.update(tensor.numpy().tobytes())
-    key = json.dumps([_FORMAT, asdict(ladders), asdict(corpus), weights.hexdigest()])
+    pair_code = sys.modules[evidence_maps.__module__]
+    code = [package_version(psychoacoustics), source_version(pair_code)]
+    key = json.dumps([code, asdict(ladders), asdict(corpus), weights.hexdigest()])
     path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
     if path.is_file():
         with torch.serialization.safe_globals(_CACHED_CLASSES):
