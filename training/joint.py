@@ -159,6 +159,7 @@ class Trainer:
         dataset = datasets[rng.integers(len(datasets))]
         chosen = [study for study in self.studies if study.dataset == dataset]
         study = chosen[rng.integers(len(chosen))]
+        # Drawn either way: switching this objective off changes no other draw.
         if self.config.loss.rating_head == 0.0:
             return torch.zeros(())
         return losses.rating_loss(self.distances(study.pairs), study.human)

@@ -44,6 +44,7 @@ class Cdpam:
     @functools.cached_property
     def _model(self) -> Any:
         package = importlib.import_module("cdpam")
+        # The package's own checkpoint is a pickle; what it runs is as trusted as the package.
         load = functools.partial(torch.load, weights_only=False)
         with mock.patch.object(torch, "load", load):
             return package.CDPAM(dev="cpu")
