@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.datasets import find_root
-from pamt_metric.distance import Encoded, PairDistance, content_difference, mean_over_map
+from pamt_metric.distance import Encoded, PairDistance, mean_over_map, pooled_differences
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.head import Embedding, SequenceHead
 from pamt_metric.metric import Metric
@@ -87,7 +87,7 @@ class Trainer:
         self.folder = folder
         self.log_scale = nn.Parameter(torch.zeros(()))
         _standardise_statistics(self.head, studies)
-        mixing = [*self.pair.parameters(), self.head.group_log_weight, self.log_scale]
+        mixing = [*self.pair.parameters(), self.log_scale]
         shared = {id(parameter) for parameter in mixing}
         transformer = [p for p in self.head.parameters() if id(p) not in shared]
         self.optimiser = torch.optim.AdamW(
@@ -170,8 +170,7 @@ class Trainer:
         return torch.stack([weight.square().sum() for weight in moved]).sum()
 
     def _mix(self) -> list[Tensor]:
-        pair = self.pair
-        return [pair.log_same_weight, pair.log_other_weight, self.head.group_log_weight]
+        return [self.pair.log_same_weight, self.pair.log_other_weight]
 
     def _mix_rating(self) -> Tensor:
         """Ratings of all studies against distances that only the mix can still change.
@@ -199,8 +198,7 @@ class Trainer:
         for study in self.studies:
             encoded = self._encode(study.pairs.clips)
             sequence = self._sequence_evidence(study.pairs, encoded)
-            weight = (0.5 * self.head.group_log_weight[0]).exp()
-            found.append((sequence, encoded.pooled[:, :-N_STATISTICS] / weight))
+            found.append((sequence, encoded.pooled[:, :-N_STATISTICS]))
         return found
 
     def _encode(self, clips: ClipSet) -> Embedding:
@@ -216,9 +214,9 @@ class Trainer:
         return mean_over_map(difference.square().sum(-1, keepdim=True), pairs.weight)
 
     def _combine(self, pairs: PairSet, sequence: Tensor, pooled: Tensor) -> Tensor:
-        content = content_difference(pooled[pairs.first], pooled[pairs.second])
         means = dict(zip(EAR_EVIDENCE, pairs.means.unbind(-1), strict=True))
-        return self.pair.combine(means | {"sequence": sequence}, content, pairs.mismatch)
+        means |= pooled_differences(pooled[pairs.first], pooled[pairs.second])
+        return self.pair.combine(means | {"sequence": sequence})
 
     def _order(self, distance: Tensor, index: int) -> Tensor:
         milder = self.ladders[index].neighbours()

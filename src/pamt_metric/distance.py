@@ -2,21 +2,20 @@
 
 Aligned evidence compares the clips frame by frame; pooled evidence compares them as wholes. Which
 of the two a listener goes by depends on whether both are the same content: a noisy copy is judged
-by what was added and lost, another song by what it is. A gate decides, from how much of the sound
-has another level in one clip than in the other:
+by what was added and lost, another song by what it is. A gate decides, from how far the clips'
+mean spectra are apart, so that every kind of evidence has two weights:
 
-    e_i = root(mean_tk evidence_i)                   one number for each kind of aligned evidence
-    F = sum_i w_i e_i                                fidelity, aligned
-    C = sum_g root(|pooled_a,g - pooled_b,g|^2)      content, pooled, by group of the embedding
-    u = sum N (1 - exp(-(L_a - L_b)^2 / 16)) / sum N 0 for copies, towards 1 for unrelated clips;
-                                                     N the louder of both in sone, L levels in dB
-    h = u^p / (u^p + u0^p)
-    distance = scale ((1 - h) F + h (sum_i v_i e_i + C + offset))
+    e_i      = root(mean square of evidence i)       one number for each kind, aligned or pooled
+    s_i      = squash(e_i / typical_i)               about the square root of it
+    h        = u^p / (u^p + u0^p)                    0 for copies, towards 1 for unrelated clips;
+                                                     u is the pooled evidence 'spectrum'
+    distance = scale (sum_i ((1 - h) w_i + h v_i) s_i + h offset)^2
 
-What betrays a noisy copy is not what tells two instruments apart, so the aligned evidence has
-weights w where the contents agree and v where they differ. Every w, v and offset is positive, so
-the distance is never negative; every difference enters squared, so it is symmetric, exactly 0 for
-a = b, and has a finite slope there.
+What betrays a noisy copy is not what tells two instruments apart: evidence has weights w where the
+contents agree and v where they differ. Square roots are summed, then squared, because listeners
+call two tones alike that agree in most respects: a sum would let one large difference speak for
+all. Every w, v and offset is positive, so the distance is never negative; every difference enters
+squared, so it is symmetric, exactly 0 for a = b, and has a finite slope there.
 """
 
 from collections.abc import Mapping
@@ -34,13 +33,19 @@ from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
 from pamt_metric.psychoacoustics.scales import N_BANDS
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
-EVIDENCE = ("loudness", "masked", "patch", "modulation", "interaural", "sequence")
-"""Kinds of aligned evidence, in the order of the learned weights."""
+ALIGNED = ("loudness", "masked", "patch", "modulation", "interaural", "sequence")
+"""Kinds of aligned evidence."""
+POOLED = ("own", *LAYOUT)
+"""Kinds of pooled evidence: the head's own part of the embedding, each group of statistics."""
+EVIDENCE = (*ALIGNED, *POOLED)
+"""All kinds, in the order of the learned weights."""
+GATE_CUE = "spectrum"
+"""The kind that tells another content from a copy."""
 SIGNED = ("loudness", "masked")
 """Kinds that know more sound from less."""
 
 # Size of each kind for two instrument tones of one study (median over the train split), which
-# makes an untrained weight of 1 mean 'as much as the others'.
+# makes an untrained weight of 1 mean 'as much as the others'. Statistics are standardised already.
 _TYPICAL = {
     "loudness": 0.2,
     "masked": 2.0,
@@ -48,23 +53,18 @@ _TYPICAL = {
     "modulation": 0.1,
     "interaural": 0.3,
     "sequence": 1.0,
+    "own": 1.0,
+    **dict.fromkeys(LAYOUT, 1.0),
 }
 
-SEQUENCE_LOG_WEIGHT = -2.0
-"""Log weight with which the head's sequence starts: chance says little."""
-OTHER_SHARE = 0.5
-"""Untrained weight of aligned evidence where contents differ, relative to where they agree."""
+SQUASH_FLOOR = 2.0**-8
+"""Share of the typical evidence under which `squash` is straight."""
 ROOT_FLOOR = 2.0**-10
 """Where `root` turns from linear to a square root's slope."""
 FRAME_FLOOR_SONE = 0.1
 """Weight that a silent frame keeps in the mean over time."""
 LOUDNESS_FLOOR = 0.01
 """Sone per Cam at which the compressive loudness difference turns linear."""
-MATCH_DB = 4.0
-"""Levels that differ by less count mostly as the same, by more mostly as different."""
-HIDDEN = 0.01
-"""Excitation this far under the masked threshold, as a power ratio, has no level of its own."""
-LEVEL_FLOOR = 1e-9
 PATTERN_FLOOR = 1e-3
 """Keeps the loudness patterns of two silences from being 0 / 0."""
 PATCH_FRAMES = 15
@@ -104,127 +104,113 @@ class PairEvidence:
 
 
 class PairDistance(nn.Module):
-    """Learned mix of the evidence; under twenty numbers, all positive by construction."""
+    """Learned mix of the evidence; under thirty numbers, all positive by construction."""
 
     scale: Tensor
+    typical: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        neutral = torch.tensor(
-            [0.0 if name != "sequence" else SEQUENCE_LOG_WEIGHT for name in EVIDENCE]
-        )
-        self.log_same_weight = nn.Parameter(neutral.clone())
-        self.log_other_weight = nn.Parameter(neutral.clone())
-        self.log_gate_center = nn.Parameter(torch.tensor(0.7).log())
+        self.log_same_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))
+        self.log_other_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))
+        self.log_gate_center = nn.Parameter(torch.tensor(0.6).log())
         self.log_gate_power = nn.Parameter(torch.tensor(4.0).log())
-        self.log_content_weight = nn.Parameter(torch.tensor(0.0))
         self.log_offset = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("scale", torch.tensor(1.0))
+        typical = torch.tensor([_TYPICAL[name] for name in EVIDENCE])
+        self.register_buffer("typical", typical, persistent=False)
 
     def forward(self, a: Encoded, b: Encoded) -> Float[Tensor, "batch"]:
         """Distance of each pair; `a` and `b` hold the same number of clips and frames."""
         weight = frame_weight(a.tokens, b.tokens)
         means = {name: mean_over_map(x, weight) for name, x in evidence_maps(a, b).items()}
-        content = content_difference(a.embedding.pooled, b.embedding.pooled)
-        return self.combine(means, content, level_mismatch(a.tokens, b.tokens))
+        return self.combine(means | pooled_differences(a.embedding.pooled, b.embedding.pooled))
 
-    def combine(
-        self,
-        means: dict[str, Float[Tensor, "batch"]],
-        content: Float[Tensor, "batch"],
-        mismatch: Float[Tensor, "batch"],
-    ) -> Float[Tensor, "batch"]:
-        """Distance from the mean squares of evidence, the content difference, the gate's cue."""
-        return self.scale * self._mix(means, self._content(content), self._gate(mismatch))
+    def combine(self, means: Mapping[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
+        """Distance from the mean squares of every kind of `EVIDENCE`."""
+        squashed = self._squashed(means)
+        gate = self._gate(means)
+        total = (self._mixed_weights(gate) * squashed).sum(-1) + gate * self.log_offset.exp()
+        return self.scale * total.square()
 
     def explain(self, a: Encoded, b: Encoded) -> PairEvidence:
         """The same distance with its parts, `a` being the reference and `b` the test."""
         weight = frame_weight(a.tokens, b.tokens)
         maps = evidence_maps(a, b)
-        means = {name: mean_over_map(square, weight) for name, square in maps.items()}
-        gate = self._gate(level_mismatch(a.tokens, b.tokens))
-        content = self._content(content_difference(a.embedding.pooled, b.embedding.pooled))
-        distance = self.scale * self._mix(means, content, gate)
+        aligned = {name: mean_over_map(square, weight) for name, square in maps.items()}
+        pooled = pooled_differences(a.embedding.pooled, b.embedding.pooled)
+        means = aligned | pooled
+        distance = self.combine(means)
         return PairEvidence(
             distance=distance,
-            fidelity=self.scale * self._fidelity(means),
-            content=self.scale * content,
-            added=self.scale * self._directional(a.tokens, b.tokens, weight),
-            missing=self.scale * self._directional(b.tokens, a.tokens, weight),
-            same_content=1.0 - gate,
-            band_map=self._allocate(distance, maps, weight, gate),
+            fidelity=self._part(self.log_same_weight, aligned),
+            content=self._part(self.log_other_weight, pooled),
+            added=self._directional(a.tokens, b.tokens, weight),
+            missing=self._directional(b.tokens, a.tokens, weight),
+            same_content=1.0 - self._gate(means),
+            band_map=self._allocate(distance, maps, weight, means),
         )
 
-    def _same_weights(self) -> dict[str, Tensor]:
-        """Weights w by kind of evidence."""
-        weight = self.log_same_weight.exp()
-        return {name: weight[i] / _TYPICAL[name] for i, name in enumerate(EVIDENCE)}
+    def _squashed(
+        self, means: Mapping[str, Float[Tensor, "batch"]]
+    ) -> Float[Tensor, "batch evidence"]:
+        size = torch.stack([root(means[name]) for name in EVIDENCE], dim=-1)
+        return squash(size / self.typical)
 
-    def _mixed_weights(self, gate: Float[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
-        """Weights (1 - h) w + h v by kind of evidence."""
-        other = OTHER_SHARE * self.log_other_weight.exp()
-        return {
-            name: (1.0 - gate) * same + gate * other[i] / _TYPICAL[name]
-            for i, (name, same) in enumerate(self._same_weights().items())
-        }
+    def _gate(self, means: Mapping[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
+        power = 1.0 + self.log_gate_power.exp()
+        ratio = (root(means[GATE_CUE]) / self.log_gate_center.exp()) ** power
+        return ratio / (ratio + 1.0)
 
-    def _fidelity(self, means: dict[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
-        return _weighted_sum(self._same_weights(), means)
+    def _mixed_weights(self, gate: Float[Tensor, "batch"]) -> Float[Tensor, "batch evidence"]:
+        """Weights (1 - h) w + h v."""
+        gate = gate[..., None]
+        return (1.0 - gate) * self.log_same_weight.exp() + gate * self.log_other_weight.exp()
+
+    def _part(
+        self, log_weight: Tensor, means: Mapping[str, Float[Tensor, "batch"]]
+    ) -> Float[Tensor, "batch"]:
+        """What some kinds of evidence alone would come to."""
+        nothing = torch.zeros_like(next(iter(means.values())))
+        squashed = self._squashed({name: means.get(name, nothing) for name in EVIDENCE})
+        return self.scale * (log_weight.exp() * squashed).sum(-1).square()
 
     def _directional(
         self, less: EarTokens, more: EarTokens, weight: Float[Tensor, "batch frame"]
     ) -> Float[Tensor, "batch"]:
         """Fidelity from what `more` holds beyond `less` alone."""
         signed = signed_differences(less, more)
-        return self._fidelity(
-            {name: mean_over_map(x.clamp_min(0.0).square(), weight) for name, x in signed.items()}
-        )
-
-    def _content(self, difference: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
-        return self.log_content_weight.exp() * difference
-
-    def _gate(self, mismatch: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
-        power = 1.0 + self.log_gate_power.exp()
-        ratio = (mismatch / self.log_gate_center.exp()) ** power
-        return ratio / (ratio + 1.0)
-
-    def _mix(
-        self,
-        means: dict[str, Float[Tensor, "batch"]],
-        content: Float[Tensor, "batch"],
-        gate: Float[Tensor, "batch"],
-    ) -> Float[Tensor, "batch"]:
-        aligned = _weighted_sum(self._mixed_weights(gate), means)
-        return aligned + gate * (content + self.log_offset.exp())
+        means = {
+            name: mean_over_map(x.clamp_min(0.0).square(), weight) for name, x in signed.items()
+        }
+        return self._part(self.log_same_weight, means)
 
     def _allocate(
         self,
         distance: Float[Tensor, "batch"],
-        maps: dict[str, Float[Tensor, "batch frame band"]],
+        maps: Mapping[str, Float[Tensor, "batch frame band"]],
         weight: Float[Tensor, "batch frame"],
-        gate: Float[Tensor, "batch"],
+        means: Mapping[str, Float[Tensor, "batch"]],
     ) -> Float[Tensor, "batch frame band"]:
         """Spread the distance over time and band in proportion to the aligned evidence."""
-        weights = self._mixed_weights(gate)
+        size = self._mixed_weights(self._gate(means)) * self._squashed(means)
         share = torch.zeros_like(maps["loudness"])
         for name, square in maps.items():
-            mean = mean_over_map(square, weight)
+            mean = means[name].clamp_min(torch.finfo(square.dtype).tiny)
             density = square * weight[..., None] / square.shape[-1]
-            size = weights[name] * root(mean) / mean.clamp_min(torch.finfo(mean.dtype).tiny)
-            share = share + density * size[:, None, None]
+            share = share + density * (size[:, EVIDENCE.index(name)] / mean)[:, None, None]
         total = share.sum((1, 2), keepdim=True)
         return distance[:, None, None] * share / total.clamp_min(torch.finfo(share.dtype).tiny)
-
-
-def _weighted_sum(
-    weights: Mapping[str, Tensor], means: Mapping[str, Float[Tensor, "batch"]]
-) -> Float[Tensor, "batch"]:
-    return torch.stack([weights[name] * root(mean) for name, mean in means.items()]).sum(0)
 
 
 def root(mean_square: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """sqrt(x + floor^2) - floor without cancellation: 0 at 0, with a finite slope."""
     return mean_square / ((mean_square + ROOT_FLOOR**2).sqrt() + ROOT_FLOOR)
+
+
+def squash(size: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """About the square root, with a finite slope and the value 0 at 0."""
+    return size / (size + SQUASH_FLOOR).sqrt()
 
 
 def frame_weight(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
@@ -284,28 +270,13 @@ def patch_difference(
     return difference / (energy + PATTERN_FLOOR) * either
 
 
-def level_mismatch(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
-    """Share of the loudness that the other clip does not hold at about the same level, 0 to 1.
-
-    A degraded copy keeps the level of its strong partials; two instruments on one note do not.
-    """
-    floor = HIDDEN * 0.5 * (a.threshold + b.threshold) + LEVEL_FLOOR
-    level = 10.0 * ((a.excitation + floor).log10() - (b.excitation + floor).log10())
-    missed = -torch.expm1(-(level / MATCH_DB).square())
-    loudness = torch.maximum(a.loudness, b.loudness)
-    return (loudness * missed).sum((1, 2)) / (loudness.sum((1, 2)) + PATTERN_FLOOR)
-
-
-def content_difference(
+def pooled_differences(
     a: Float[Tensor, "batch pooled"], b: Float[Tensor, "batch pooled"]
-) -> Float[Tensor, "batch"]:
-    """How far two pooled embeddings are apart: the sum over groups of Euclidean distances.
-
-    The head's own dimensions are one group, those of each group of clip statistics another.
-    """
+) -> dict[str, Float[Tensor, "batch"]]:
+    """Squared distance between two pooled embeddings by kind of `POOLED`."""
     sizes = [a.shape[-1] - N_STATISTICS, *LAYOUT.values()]
     groups = (a - b).square().split(sizes, dim=-1)
-    return torch.stack([root(group.sum(-1)) for group in groups]).sum(0)
+    return {name: group.sum(-1) for name, group in zip(POOLED, groups, strict=True)}
 
 
 def _shared_audibility(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]:

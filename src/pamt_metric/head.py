@@ -27,10 +27,6 @@ WINDOW_FRAMES = 375
 MASKED = -1e4
 """Attention logit of a frame beyond the clip's end; exp of it is exactly 0 in float32."""
 NORM_FLOOR = 1e-6
-STATISTICS_WEIGHT = 1.0 / 3.0
-"""Untrained weight of the mean square of a group of statistics, in standard deviations."""
-UNTRAINED_LOG_WEIGHT = -4.0
-"""Log weight with which the head's own part of the pooled embedding starts: chance says little."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +118,6 @@ class SequenceHead(nn.Module):
         self.to_sequence = nn.Linear(width, dim)
         self.pool_score = nn.Linear(width, 1)
         self.to_pooled = nn.Linear(width, dim)
-        # Of the head's own part, then of each group of statistics.
-        self.group_log_weight = nn.Parameter(
-            torch.tensor([UNTRAINED_LOG_WEIGHT, *[0.0 for _ in LAYOUT]])
-        )
         self.register_buffer("statistics_mean", torch.zeros(N_STATISTICS))
         self.register_buffer("statistics_scale", torch.ones(N_STATISTICS))
 
@@ -156,14 +148,12 @@ class SequenceHead(nn.Module):
     def join(self, own: Float[Tensor, "b d"], tokens: EarTokens) -> Float[Tensor, "b pooled"]:
         """The pooled embedding: what the blocks made of the clip, and its standardised statistics.
 
-        Each group of statistics is weighed as one, whatever their number.
+        The squares of a group of statistics add up to their mean square, whatever their number.
         """
         standard = (tokens.statistics - self.statistics_mean) / self.statistics_scale
         size = torch.tensor(list(LAYOUT.values()), device=standard.device)
-        amplitude = (0.5 * self.group_log_weight).exp()
-        each = amplitude[1:] * (STATISTICS_WEIGHT / size).sqrt()
-        each = each.repeat_interleave(size, output_size=N_STATISTICS)
-        return torch.cat([own * amplitude[0], standard * each], dim=-1)
+        each = size.to(standard.dtype).rsqrt().repeat_interleave(size, output_size=N_STATISTICS)
+        return torch.cat([own, standard * each], dim=-1)
 
     def _transform(
         self,
