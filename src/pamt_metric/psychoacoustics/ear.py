@@ -22,6 +22,8 @@ from pamt_metric.psychoacoustics.interaural import interaural_cues
 from pamt_metric.psychoacoustics.loudness import SpecificLoudness, binaural, total_loudness
 from pamt_metric.psychoacoustics.masking import FORWARD_FRAMES, MaskedThreshold
 from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ, ModulationFilterbank
+from pamt_metric.psychoacoustics.onset import onsets
+from pamt_metric.psychoacoustics.roughness import Roughness
 from pamt_metric.psychoacoustics.scales import N_BANDS, N_REGIONS
 from pamt_metric.psychoacoustics.statistics import clip_statistics
 from pamt_metric.psychoacoustics.tonality import MEMORY_FRAMES
@@ -40,6 +42,8 @@ TOKEN_GROUPS = {
     "threshold": N_BANDS,
     "modulation": N_REGIONS * len(MODULATION_RATES_HZ),
     "interaural": N_REGIONS * 2,
+    "onset": N_REGIONS,
+    "roughness": N_REGIONS,
 }
 """Name and width of each group of per-frame tokens that a head can be conditioned on."""
 
@@ -55,6 +59,8 @@ class EarTokens:
             there it is the threshold of hearing).
         modulation: modulation magnitude in sone, by region of five bands and rate.
         interaural: level difference and coherence, by region.
+        onset: steepest rise of loudness within the frame, in sone, by region.
+        roughness: trembling between 20 and 150 Hz in asper, by region.
         statistics: whole-clip statistics, see `statistics.LAYOUT`.
         mask: True for the frames of the clip itself.
     """
@@ -64,6 +70,8 @@ class EarTokens:
     threshold: Float[Tensor, "batch frame band"]
     modulation: Float[Tensor, "batch frame region rate"]
     interaural: Float[Tensor, "batch frame region 2"]
+    onset: Float[Tensor, "batch frame region"]
+    roughness: Float[Tensor, "batch frame region"]
     statistics: Float[Tensor, "batch statistic"]
     mask: Bool[Tensor, "batch frame"]
 
@@ -87,6 +95,8 @@ class EarTokens:
             return _compressed(self.modulation.flatten(2))
         if name == "interaural":
             return self.interaural.flatten(2)
+        if name in ("onset", "roughness"):
+            return _compressed(getattr(self, name))
         raise KeyError(name)
 
 
@@ -100,6 +110,7 @@ class Ear(nn.Module):
         self.specific_loudness = SpecificLoudness()
         self.masked_threshold = MaskedThreshold()
         self.modulation = ModulationFilterbank()
+        self.roughness = Roughness()
 
     def forward(
         self,
@@ -129,6 +140,8 @@ class Ear(nn.Module):
             threshold=heard.threshold,
             modulation=modulation,
             interaural=interaural,
+            onset=onsets(heard.region, mask),
+            roughness=self.roughness(heard.region, mask),
             statistics=clip_statistics(loudness, modulation, interaural, mask),
             mask=mask,
         )

@@ -12,7 +12,7 @@ per Bark from 12 Bark on), but 14.5 dB plus one per Bark (24 dB at most) under a
 steadiness leaves nothing to hide in. The masker's tonality mixes the two offsets.
 
 Forward masking. In the compressed domain, c(E) = (E + A)^0.2 - A^0.2, what has stopped fades with
-a time constant of 36 ms; 20 dB of masker are worth no more than a few dB of probe,
+a time constant of 44 ms,
 
     trace(t) = max over lags u of c(S(t - u)) exp(-u / tau)
 
@@ -60,7 +60,7 @@ NOISE_OFFSET_PER_BARK_DB = 0.25
 TONE_OFFSET_DB = 14.5
 """Offset of a tone at 0 Bark; it grows by 1 dB per Bark."""
 LARGEST_OFFSET_DB = 24.0
-FORWARD_TIME_CONSTANT_S = 0.036
+FORWARD_TIME_CONSTANT_S = 0.044
 """Of the trace that a masker leaves, in the compressed domain."""
 FORWARD_FRAMES = 16
 """Frames for which a masker is remembered (213 ms)."""
