@@ -1,39 +1,49 @@
 r"""The ear: from a waveform to named groups of psychoacoustic tokens, 75 frames a second.
 
-    waveform -> filterbank -> excitation -> specific loudness -> modulation, interaural, statistics
-                                        \-> masked threshold
+    waveform -> components -> excitation -> specific loudness -> modulation, interaural, statistics
+                          \-> masked threshold
+                          \-> sub-frames -> onset, roughness
 
 Long clips run in chunks of frames, so that memory for spectra stays bounded; frames do not depend
 on the chunk they were computed in.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from pamt_metric.psychoacoustics import frames
-from pamt_metric.psychoacoustics.filterbank import Filterbank
+from pamt_metric.psychoacoustics.excitation import Excitation
+from pamt_metric.psychoacoustics.filterbank import SUB_FRAMES, Filterbank, by_band
 from pamt_metric.psychoacoustics.interaural import interaural_cues
 from pamt_metric.psychoacoustics.loudness import SpecificLoudness, binaural, total_loudness
-from pamt_metric.psychoacoustics.masking import MaskedThreshold
-from pamt_metric.psychoacoustics.modulation import (
-    MODULATION_RATES_HZ,
-    N_REGIONS,
-    ModulationFilterbank,
-)
-from pamt_metric.psychoacoustics.scales import N_BANDS
+from pamt_metric.psychoacoustics.masking import FORWARD_FRAMES, MaskedThreshold
+from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ, ModulationFilterbank
+from pamt_metric.psychoacoustics.onset import onsets
+from pamt_metric.psychoacoustics.roughness import Roughness
+from pamt_metric.psychoacoustics.scales import N_BANDS, N_REGIONS
 from pamt_metric.psychoacoustics.statistics import clip_statistics
+from pamt_metric.psychoacoustics.tonality import MEMORY_FRAMES
 
 CHUNK_FRAMES = 2250
 """Frames whose spectra are held at once: 30 s."""
+
+WINDOW_FRAMES = 4
+"""Frames that the longest window and its low passes reach beyond a chunk's last frame."""
+LEAD_FRAMES = WINDOW_FRAMES + FORWARD_FRAMES + MEMORY_FRAMES
+TAIL_FRAMES = MEMORY_FRAMES
+"""Frames before and after a chunk that its masked threshold depends on."""
 
 TOKEN_GROUPS = {
     "loudness": N_BANDS,
     "threshold": N_BANDS,
     "modulation": N_REGIONS * len(MODULATION_RATES_HZ),
     "interaural": N_REGIONS * 2,
+    "onset": N_REGIONS,
+    "roughness": N_REGIONS,
 }
 """Name and width of each group of per-frame tokens that a head can be conditioned on."""
 
@@ -49,6 +59,8 @@ class EarTokens:
             there it is the threshold of hearing).
         modulation: modulation magnitude in sone, by region of five bands and rate.
         interaural: level difference and coherence, by region.
+        onset: steepest rise of loudness within the frame, in sone, by region.
+        roughness: trembling between 20 and 150 Hz in asper, by region.
         statistics: whole-clip statistics, see `statistics.LAYOUT`.
         mask: True for the frames of the clip itself.
     """
@@ -58,6 +70,8 @@ class EarTokens:
     threshold: Float[Tensor, "batch frame band"]
     modulation: Float[Tensor, "batch frame region rate"]
     interaural: Float[Tensor, "batch frame region 2"]
+    onset: Float[Tensor, "batch frame region"]
+    roughness: Float[Tensor, "batch frame region"]
     statistics: Float[Tensor, "batch statistic"]
     mask: Bool[Tensor, "batch frame"]
 
@@ -81,6 +95,8 @@ class EarTokens:
             return _compressed(self.modulation.flatten(2))
         if name == "interaural":
             return self.interaural.flatten(2)
+        if name in ("onset", "roughness"):
+            return _compressed(getattr(self, name))
         raise KeyError(name)
 
 
@@ -90,9 +106,11 @@ class Ear(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.filterbank = Filterbank()
+        self.excitation = Excitation()
         self.specific_loudness = SpecificLoudness()
         self.masked_threshold = MaskedThreshold()
         self.modulation = ModulationFilterbank()
+        self.roughness = Roughness()
 
     def forward(
         self,
@@ -111,40 +129,74 @@ class Ear(nn.Module):
         length = frames.n_frames(lengths)
         n_frame = int(length.max()) if n_frame is None else n_frame
         mask = frames.frame_mask(length, n_frame)
-        excitation, cross = self._excitation(waveform, n_frame)
-        excitation = excitation * mask[:, None, :, None]
-        per_ear = self.specific_loudness(excitation)
+        heard = self._hear(waveform, mask)
+        per_ear = self.specific_loudness(heard.excitation)
         loudness = binaural(per_ear)
-        both = excitation.mean(1)
-        modulation = self.modulation(loudness) * mask[..., None, None]
-        interaural = interaural_cues(per_ear, excitation, cross * mask[..., None])
+        modulation = self.modulation(loudness, mask)
+        interaural = interaural_cues(per_ear, heard.power, heard.cross)
         return EarTokens(
             loudness=loudness,
-            excitation=both,
-            threshold=self.masked_threshold(both),
+            excitation=heard.excitation.mean(1),
+            threshold=heard.threshold,
             modulation=modulation,
             interaural=interaural,
+            onset=onsets(heard.region, mask),
+            roughness=self.roughness(heard.region, mask),
             statistics=clip_statistics(loudness, modulation, interaural, mask),
             mask=mask,
         )
 
-    def _excitation(
-        self, waveform: Float[Tensor, "batch channel time"], n_frame: int
-    ) -> tuple[Float[Tensor, "batch channel frame band"], Float[Tensor, "batch frame band"]]:
+    def _hear(
+        self, waveform: Float[Tensor, "batch channel time"], mask: Bool[Tensor, "batch frame"]
+    ) -> "_Heard":
+        """Everything that needs spectra, in chunks of frames.
+
+        Each chunk starts some frames early and ends some late and drops those: its parts see what
+        lies before and after, as they would in one pass.
+        """
+        n_frame = mask.shape[1]
         if n_frame <= CHUNK_FRAMES:
-            return self.filterbank(waveform, n_frame)
+            return self._hear_chunk(waveform, mask)
         chunks = []
-        # Each chunk starts a whole window early and drops those frames: the filterbank sees what
-        # lies before, as it would in one pass.
-        lead = 4
         for start in range(0, n_frame, CHUNK_FRAMES):
-            early = min(lead, start)
+            first = max(0, start - LEAD_FRAMES)
             count = min(CHUNK_FRAMES, n_frame - start)
-            sample = (start - early) * frames.HOP_LENGTH
-            stop = sample + (early + count + lead) * frames.HOP_LENGTH
-            power, cross = self.filterbank(waveform[..., sample:stop], early + count)
-            chunks.append((power[:, :, early:], cross[:, early:]))
-        return torch.cat([p for p, _ in chunks], dim=2), torch.cat([c for _, c in chunks], dim=1)
+            last = min(start + count + TAIL_FRAMES, n_frame)
+            sample = first * frames.HOP_LENGTH
+            stop = sample + (last - first + WINDOW_FRAMES) * frames.HOP_LENGTH
+            chunk = self._hear_chunk(waveform[..., sample:stop], mask[:, first:last])
+            chunks.append(chunk.frames(start - first, count))
+        return _Heard(*[torch.cat(parts, dim=-2) for parts in zip(*chunks, strict=True)])
+
+    def _hear_chunk(
+        self, waveform: Float[Tensor, "batch channel time"], mask: Bool[Tensor, "batch frame"]
+    ) -> "_Heard":
+        components = self.filterbank(waveform, mask.shape[1])
+        inside = mask[..., None].to(waveform.dtype)
+        power = components.power * inside[:, None]
+        return _Heard(
+            excitation=self.excitation(power),
+            power=by_band(power),
+            cross=by_band(components.cross) * inside,
+            threshold=self.masked_threshold(power.mean(1), mask),
+            region=components.region * inside.repeat_interleave(SUB_FRAMES, dim=1),
+        )
+
+
+class _Heard(NamedTuple):
+    """What needs spectra, by frame (`region`: by sub-frame)."""
+
+    excitation: Float[Tensor, "batch channel frame band"]
+    power: Float[Tensor, "batch channel frame band"]
+    cross: Float[Tensor, "batch frame band"]
+    threshold: Float[Tensor, "batch frame band"]
+    region: Float[Tensor, "batch sub_frame region"]
+
+    def frames(self, start: int, count: int) -> "_Heard":
+        """A run of frames."""
+        *by_frame, region = self
+        cut = [part.narrow(-2, start, count) for part in by_frame]
+        return _Heard(*cut, region.narrow(-2, SUB_FRAMES * start, SUB_FRAMES * count))
 
 
 def _compressed(value: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

@@ -1,135 +1,275 @@
-"""From a waveform to excitation: the power at each place of the cochlea, 75 times a second.
+"""From a waveform to the power of fine components along the cochlea, 75 times a second.
 
-Each of the 75 half-Cam bands sums the power spectrum through the outer and middle ear and a
-rounded-exponential auditory filter (Patterson et al., 1982; ISO 532-2, 5.4),
+Components lie a quarter of a Cam apart, twice as close as the ear's bands, and hold what reaches
+the cochlea: the power spectrum times the outer- and middle-ear transfer. How they spread over the
+cochlea depends on their level and is left to `excitation`.
 
-    W(g) = (1 + p g) exp(-p g),   g = |f - fc| / fc,   p = 4 fc / ERB_N(fc).
+One window length cannot serve both ends of the cochlea: bass filters are 30 Hz wide, treble ones
+hear changes within a few milliseconds. Three Hann windows share the work (85, 43 and 11 ms), each
+for the components that suit it, with a crossfade of one Cam between neighbours. The two long ones
+run on audio decimated by 8 and by 4, whose low pass is divided out of the spectrum. The short one
+runs every 3.3 ms; a frame takes seven of its spectra, weighed by a triangle, so that a click
+counts the same wherever it falls between two frames, and the sub-frames tell onsets and roughness.
 
-One window length cannot serve both ends of the cochlea: bass bands are 30 Hz wide, treble bands
-hear changes within a few milliseconds. So the spectrum is taken with three Hann windows, all
-centred on the same instants, and each band reads the one that suits it. Outside the clip the
-world is silent, so frames at the edges see zeros, whatever else is in the batch.
-
-Departs from ISO 532-2: the filters do not yet change with level.
+All windows are centred on the frame's instant. Outside the clip the world is silent, so frames at
+the edges see zeros, whatever else is in the batch.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from jaxtyping import Complex, Float
+from scipy import signal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pamt_metric.psychoacoustics import frames
+from pamt_metric.psychoacoustics.calibration import POWER_TO_INTENSITY
+from pamt_metric.psychoacoustics.frames import FIRST_CENTER, HOP_LENGTH, SAMPLE_RATE
 from pamt_metric.psychoacoustics.outer_ear import transfer_gain_db
 from pamt_metric.psychoacoustics.scales import (
-    center_frequencies,
-    equivalent_rectangular_bandwidth,
+    BANDS_PER_REGION,
+    CAM_MIN,
+    CAM_STEP,
+    N_BANDS,
+    N_REGIONS,
+    erb_number_to_hz,
+    hz_to_erb_number,
 )
 
-FULL_SCALE_SINE_DB_SPL = 100.0
-"""Level of a sine of amplitude 1: the project's calibration."""
+COMPONENT_STEP = CAM_STEP / 2.0
+"""Distance between neighbouring components, in Cam."""
+FIRST_BAND_COMPONENT = 4
+"""Components below the first band's two: down to 0.675 Cam (17 Hz)."""
+N_COMPONENTS = 164
+"""Up to 41.4 Cam (19.6 kHz)."""
 
-WINDOWS = ((4096, 400.0), (2048, 2000.0), (1024, float("inf")))
-"""(window length in samples at 48 kHz, upper limit in Hz of the centres that read it)."""
+SUB_FRAMES = 4
+"""Sub-frames a frame: every 3.3 ms."""
+SUB_HOP_LENGTH = HOP_LENGTH // SUB_FRAMES
+WINDOW_LENGTHS = (4096, 2048, 512)
+"""Samples at 48 kHz."""
+DECIMATIONS = (8, 4, 1)
+CROSSOVER_CAM = (7.8, 23.0)
+"""Between the windows: 303 Hz and 2.5 kHz."""
+CROSSFADE_CAM = 1.0
 
-FILTER_REACH = 4.0
-"""Normalised frequency distance g beyond which a filter is cut to zero (ISO 532-2)."""
+_LOW_PASS_TAPS = (49, 33)
+SUB_LEAD = 2
+"""A frame's own sub-frames start one before its centre, two after the first it reads."""
+_FRAME_WEIGHT = (1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0)
 
-# Power of a sine of amplitude 1 is 1/2; it shall come out as 10^(100/10).
-_POWER_TO_SPL = 2.0 * 10.0 ** (FULL_SCALE_SINE_DB_SPL / 10.0)
+
+class Components(NamedTuple):
+    """What the filterbank makes of a waveform, as intensity re 0 dB SPL at the cochlea.
+
+    Attributes:
+        power: of each component.
+        cross: real part of the cross-power of the first and the last channel; for one channel its
+            power.
+        region: power of each region in each sub-frame, mean of the channels.
+    """
+
+    power: Float[Tensor, "batch channel frame component"]
+    cross: Float[Tensor, "batch frame component"]
+    region: Float[Tensor, "batch sub_frame region"]
+
+
+def component_frequencies() -> Float[Tensor, "component"]:
+    """Centres of the components in Hz, float64, rising."""
+    return erb_number_to_hz(_component_cams())
+
+
+def by_band(component: Float[Tensor, "*batch component"]) -> Float[Tensor, "*batch band"]:
+    """Sum of the two components of each band: the power within half a Cam."""
+    first = FIRST_BAND_COMPONENT
+    return component[..., first : first + 2 * N_BANDS].unflatten(-1, (N_BANDS, 2)).sum(-1)
 
 
 class Filterbank(nn.Module):
-    """Auditory filterbank on 48 kHz audio.
+    """48 kHz audio -> components; a sine of amplitude 1 is 100 dB SPL."""
 
-    Output is intensity per band relative to 0 dB SPL at the cochlea (not in dB).
-    """
-
-    center_frequency: Tensor
+    frame_weight: Tensor
+    region_weight: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        center = center_frequencies()
-        self.register_buffer("center_frequency", center.float(), persistent=False)
-        self.resolutions = nn.ModuleList()
-        lower = 0.0
-        for length, upper in WINDOWS:
-            self.resolutions.append(
-                _Resolution(center[(center >= lower) & (center < upper)], length)
-            )
-            lower = upper
+        self.decimate = nn.ModuleList([_Decimate(4, _LOW_PASS_TAPS[0]), _Decimate(2, _LOW_PASS_TAPS[1])])
+        self.resolutions = nn.ModuleList(_Resolution(index) for index in range(3))
+        weight = torch.tensor(_FRAME_WEIGHT) / sum(_FRAME_WEIGHT)
+        self.register_buffer("frame_weight", weight, persistent=False)
+        region = _region_weight()[self.resolutions[2].bins]
+        self.register_buffer("region_weight", region.float(), persistent=False)
+
+    def forward(self, waveform: Float[Tensor, "batch channel time"], n_frame: int) -> Components:
+        """Components of `n_frame` frames; samples beyond the end count as silence."""
+        quarter = self.decimate[0](waveform)
+        eighth = self.decimate[1](quarter)
+        low, middle, high = self.resolutions
+        n_sub = SUB_FRAMES * (n_frame - 1) + len(_FRAME_WEIGHT)
+        spectra = (
+            low.spectrum(eighth, FIRST_CENTER, HOP_LENGTH, n_frame),
+            middle.spectrum(quarter, FIRST_CENTER, HOP_LENGTH, n_frame),
+            high.spectrum(waveform, FIRST_CENTER - 3 * SUB_HOP_LENGTH, SUB_HOP_LENGTH, n_sub),
+        )
+        power = [s.real.square() + s.imag.square() for s in spectra]
+        # The first spectrum lies three sub-frames before the first frame's centre.
+        own = power[2][:, :, SUB_LEAD : SUB_LEAD + SUB_FRAMES * n_frame]
+        region = own.mean(1) @ self.region_weight
+        total = self._join(power)
+        if waveform.shape[1] == 1:
+            return Components(total, total[:, 0], region)
+        cross = [
+            s[:, 0].real * s[:, -1].real + s[:, 0].imag * s[:, -1].imag for s in spectra
+        ]
+        return Components(total, self._join(cross), region)
+
+    def _join(
+        self, power: list[Float[Tensor, "*batch _ _"]]
+    ) -> Float[Tensor, "*batch frame component"]:
+        """Components from the three power spectra."""
+        low, middle, high = self.resolutions
+        fine = (power[2] @ high.weight).unfold(-2, len(_FRAME_WEIGHT), SUB_FRAMES)
+        parts = (power[0] @ low.weight, power[1] @ middle.weight, fine @ self.frame_weight)
+        padded = [
+            functional.pad(part, (at, N_COMPONENTS - at - part.shape[-1]))
+            for part, at in zip(parts, [r.first for r in self.resolutions], strict=True)
+        ]
+        return padded[0] + padded[1] + padded[2]
+
+
+class _Decimate(nn.Module):
+    """Low pass of zero phase, then every `step`-th sample."""
+
+    kernel: Tensor
+
+    def __init__(self, step: int, n_taps: int) -> None:
+        super().__init__()
+        self.step = step
+        kernel = torch.as_tensor(_low_pass(step, n_taps)).float()
+        self.register_buffer("kernel", kernel[None, None], persistent=False)
 
     def forward(
-        self, waveform: Float[Tensor, "batch channel time"], n_frame: int
-    ) -> tuple[Float[Tensor, "batch channel frame band"], Float[Tensor, "batch frame band"]]:
-        """Excitation of each channel, and the interaural cross-power.
-
-        Args:
-            waveform: one or two channels at 48 kHz; a sine of amplitude 1 is 100 dB SPL.
-            n_frame: how many frames to compute; samples beyond the end count as silence.
-
-        Returns:
-            Excitation (intensity re 0 dB SPL), and the real part of the cross-power of the first
-            and the last channel, which for one channel is its excitation.
-        """
-        parts = [resolution(waveform, n_frame) for resolution in self.resolutions]
-        power, cross = zip(*parts, strict=True)
-        return torch.cat(power, dim=-1), torch.cat(cross, dim=-1)
+        self, waveform: Float[Tensor, "batch channel time"]
+    ) -> Float[Tensor, "batch channel less_time"]:
+        flat = waveform.flatten(0, 1)[:, None]
+        reach = self.kernel.shape[-1] // 2
+        # The end rings on as far as it would if the clip were padded.
+        out = functional.conv1d(
+            functional.pad(flat, (reach, 2 * reach)), self.kernel, stride=self.step
+        )
+        return out[:, 0].unflatten(0, waveform.shape[:2])
 
 
 class _Resolution(nn.Module):
-    """The bands that read one window length: the window, and their filters on its spectrum."""
+    """One window length and the components that read it."""
 
     window: Tensor
     weight: Tensor
 
-    def __init__(self, center: Float[Tensor, "band"], length: int) -> None:
+    def __init__(self, index: int) -> None:
         super().__init__()
-        window = torch.hann_window(length, periodic=True, dtype=torch.float64)
-        weight = _filter_weight(center, length) / (length * window.square().sum())
-        first, last = _support(weight)
-        self.length = length
+        self.decimation = DECIMATIONS[index]
+        self.length = WINDOW_LENGTHS[index] // self.decimation
+        weight = component_weight(index)
+        bins = weight.any(1).nonzero()
+        columns = weight.any(0).nonzero()
+        first, last = int(bins.min()), int(bins.max()) + 1
+        if index == len(WINDOW_LENGTHS) - 1:
+            first = 1  # regions read the short windows further down than components do
+        self.first = int(columns.min())
         self.bins = slice(first, last)
+        weight = weight[first:last, self.first : int(columns.max()) + 1]
+        gain = _bin_gain(index)[self.bins, None]
+        window = torch.hann_window(self.length, periodic=True, dtype=torch.float64)
         self.register_buffer("window", window.float(), persistent=False)
-        self.register_buffer("weight", weight[first:last].float(), persistent=False)
+        self.register_buffer("weight", (weight * gain).float(), persistent=False)
 
-    def forward(
-        self, waveform: Float[Tensor, "batch channel time"], n_frame: int
-    ) -> tuple[Float[Tensor, "batch channel frame band"], Float[Tensor, "batch frame band"]]:
-        spectrum = self._spectrum(waveform, n_frame)
-        power = (spectrum.real.square() + spectrum.imag.square()) @ self.weight
-        if waveform.shape[1] == 1:
-            return power, power[:, 0]
-        first, last = spectrum[:, 0], spectrum[:, -1]
-        return power, (first.real * last.real + first.imag * last.imag) @ self.weight
-
-    def _spectrum(
-        self, waveform: Float[Tensor, "batch channel time"], n_frame: int
+    def spectrum(
+        self, waveform: Float[Tensor, "batch channel time"], center: int, hop: int, n_frame: int
     ) -> Complex[Tensor, "batch channel frame bin"]:
-        before = self.length // 2 - frames.FIRST_CENTER
-        needed = (n_frame - 1) * frames.HOP_LENGTH + self.length
+        """Spectra at `n_frame` instants from `center` on; both count samples at 48 kHz."""
+        center, hop = center // self.decimation, hop // self.decimation
+        before = self.length // 2 - center
+        needed = (n_frame - 1) * hop + self.length
         clip = waveform[..., max(0, -before) :]
         left = max(0, before)
         clip = functional.pad(clip, (left, max(0, needed - left - clip.shape[-1])))
-        framed = clip[..., :needed].unfold(-1, self.length, frames.HOP_LENGTH)
+        framed = clip[..., :needed].unfold(-1, self.length, hop)
         return torch.fft.rfft(framed * self.window)[..., self.bins]
 
 
-def _filter_weight(center: Float[Tensor, "band"], length: int) -> Float[Tensor, "bin band"]:
-    """Filter shape times ear transfer times calibration, for power spectra of one length."""
-    frequency = torch.arange(length // 2 + 1, dtype=torch.float64) * frames.SAMPLE_RATE / length
-    distance = (frequency[:, None] - center[None, :]).abs() / center[None, :]
-    p = 4.0 * center / equivalent_rectangular_bandwidth(center)
-    shape = (1.0 + p * distance) * torch.exp(-p * distance)
-    shape = torch.where(distance <= FILTER_REACH, shape, 0.0)
-    transfer = 10.0 ** (transfer_gain_db(frequency) / 10.0)
+def _component_cams() -> Float[Tensor, "component"]:
+    lowest = CAM_MIN - COMPONENT_STEP / 2.0 - FIRST_BAND_COMPONENT * COMPONENT_STEP
+    return lowest + COMPONENT_STEP * torch.arange(N_COMPONENTS, dtype=torch.float64)
+
+
+def bin_frequencies(index: int) -> Float[Tensor, "bin"]:
+    """Frequencies in Hz of the bins of one window length, as many as its decimation leaves."""
+    n_bin = WINDOW_LENGTHS[index] // DECIMATIONS[index] // 2 + 1
+    bins = torch.arange(n_bin, dtype=torch.float64)
+    return bins * SAMPLE_RATE / WINDOW_LENGTHS[index]
+
+
+def component_weight(index: int) -> Float[Tensor, "bin component"]:
+    """Share of each bin's power in each component.
+
+    A bin's power goes to the two nearest components, in proportion to nearness, so that neither
+    power nor its mean place on the cochlea is lost.
+    """
+    cam = hz_to_erb_number(bin_frequencies(index))
+    distance = (cam[:, None] - _component_cams()[None, :]).abs() / COMPONENT_STEP
+    weight = (1.0 - distance).clamp_min(0.0)
+    for side, edge in ((1.0, index - 1), (-1.0, index)):
+        if 0 <= edge < len(CROSSOVER_CAM):
+            above = side * (cam - CROSSOVER_CAM[edge]) / CROSSFADE_CAM + 0.5
+            weight = weight * above.clamp(0.0, 1.0)[:, None]
+    return weight
+
+
+def _bin_gain(index: int) -> Float[Tensor, "bin"]:
+    """From the squared magnitude of a bin to intensity at the cochlea."""
+    frequency = bin_frequencies(index)
+    length = WINDOW_LENGTHS[index] // DECIMATIONS[index]
+    window = torch.hann_window(length, periodic=True, dtype=torch.float64)
+    gain = POWER_TO_INTENSITY * 10.0 ** (transfer_gain_db(frequency) / 10.0)
     # A real signal's power sits in both halves of the spectrum; DC carries none that is heard.
-    one_sided = torch.full_like(frequency, 2.0)
-    one_sided[0] = 0.0
-    one_sided[-1] = 1.0
-    return shape * (transfer * one_sided)[:, None] * _POWER_TO_SPL
+    gain = 2.0 * gain / (length * window.square().sum())
+    gain[0] = 0.0
+    for step, taps, rate in ((4, _LOW_PASS_TAPS[0], 48_000), (2, _LOW_PASS_TAPS[1], 12_000)):
+        if DECIMATIONS[index] >= (4 if step == 4 else 8):
+            _, response = signal.freqz(_low_pass(step, taps), worN=frequency.numpy(), fs=rate)
+            gain = gain / torch.as_tensor(np.abs(response)).square().clamp_min(1e-3)
+    return gain
 
 
-def _support(weight: Float[Tensor, "bin band"], floor: float = 1e-7) -> tuple[int, int]:
-    """First and last + 1 bin that matter to any band: the rest need not be multiplied."""
-    strong = (weight > floor * weight.amax(0, keepdim=True)).any(1).nonzero()
-    return int(strong.min()), int(strong.max()) + 1
+@lru_cache
+def _low_pass(step: int, n_taps: int) -> np.ndarray:
+    """Kaiser-windowed low pass for decimation; 90 dB down where it would alias on what is read."""
+    return signal.firwin(n_taps, 1.0 / step, window=("kaiser", 9.0))
+
+
+def _region_weight() -> Float[Tensor, "bin region"]:
+    """Intensity of each region from the short windows' squared magnitudes."""
+    cam = hz_to_erb_number(bin_frequencies(2))
+    center = CAM_MIN + CAM_STEP * (BANDS_PER_REGION * torch.arange(N_REGIONS) + 2.0)
+    width = BANDS_PER_REGION * CAM_STEP
+    # Trapezoids that sum to one, sloping over one Cam.
+    distance = (cam[:, None] - center[None, :].double()).abs()
+    weight = ((width + 1.0) / 2.0 - distance).clamp(0.0, 1.0)
+    return weight * _bin_gain(2)[:, None]
+
+
+@lru_cache
+def smear_matrix() -> Float[Tensor, "component component"]:
+    """Where the windows put the power of a tone at each component's frequency (row)."""
+    tone = component_frequencies()
+    total = torch.zeros(N_COMPONENTS, N_COMPONENTS, dtype=torch.float64)
+    for index, length in enumerate(WINDOW_LENGTHS):
+        # Hann: |H(x)|^2 = (sinc(x) / (1 - x^2))^2 with x in bins, over its sum of 1.5
+        x = (tone[:, None] - bin_frequencies(index)[None, :]) * length / SAMPLE_RATE
+        x = torch.where((x.abs() - 1.0).abs() < 1e-6, x + 1e-5, x)
+        spectrum = (torch.sinc(x) / (1.0 - x.square())).square() / 1.5
+        total += spectrum @ component_weight(index)
+    return total

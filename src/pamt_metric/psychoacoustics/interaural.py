@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION, N_REGIONS
+from pamt_metric.psychoacoustics.scales import BANDS_PER_REGION, N_REGIONS
 
 LOUDNESS_FLOOR = 1e-3
 """Sone in a region under which sides are not told apart."""
@@ -20,14 +20,17 @@ POWER_FLOOR = 10.0
 
 def interaural_cues(
     specific_loudness: Float[Tensor, "batch channel frame band"],
-    excitation: Float[Tensor, "batch channel frame band"],
+    power: Float[Tensor, "batch channel frame band"],
     cross_power: Float[Tensor, "batch frame band"],
 ) -> Float[Tensor, "batch frame region 2"]:
-    """Level difference and coherence of the two sides, by region."""
+    """Level difference and coherence of the two sides, by region.
+
+    `power` and `cross_power` are those of the band's own components, before they spread.
+    """
     left, right = _region(specific_loudness[:, 0]), _region(specific_loudness[:, -1])
     difference = (left - right) / (left + right + LOUDNESS_FLOOR)
-    power = _region(excitation[:, 0]) * _region(excitation[:, -1])
-    coherence = _region(cross_power) / (power + POWER_FLOOR**2).sqrt()
+    product = _region(power[:, 0]) * _region(power[:, -1])
+    coherence = _region(cross_power) / (product + POWER_FLOOR**2).sqrt()
     return torch.stack([difference, coherence], dim=-1)
 
 

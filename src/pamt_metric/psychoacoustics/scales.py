@@ -24,6 +24,9 @@ CAM_MIN = 1.8
 """Centre of the lowest band, in Cam (about 49 Hz); ISO 532-2 sums from here to 38.9 Cam."""
 CAM_STEP = 0.5
 """Distance between neighbouring band centres, in Cam."""
+N_REGIONS = 15
+"""Regions of neighbouring bands in which modulation, onsets and the two ears are told."""
+BANDS_PER_REGION = N_BANDS // N_REGIONS
 
 
 def hz_to_erb_number(frequency: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
