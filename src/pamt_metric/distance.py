@@ -8,7 +8,7 @@ mean spectra are apart, so that every kind of evidence has two weights:
     e_i      = root(mean square of evidence i)       one number for each kind, aligned or pooled
     s_i      = squash(e_i / typical_i)               about the square root of it
     h        = u^p / (u^p + u0^p)                    0 for copies, towards 1 for unrelated clips;
-                                                     u is the pooled evidence 'spectrum'
+                                                     u is the pooled evidence "clip_spectrum"
     distance = scale (sum_i ((1 - h) w_i + h v_i) s_i + h offset)^2
 
 What betrays a noisy copy is not what tells two instruments apart: evidence has weights w where the
@@ -35,11 +35,11 @@ from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
 ALIGNED = ("loudness", "masked", "patch", "modulation", "interaural", "sequence")
 """Kinds of aligned evidence."""
-POOLED = ("own", *LAYOUT)
+POOLED = ("own", *(f"clip_{name}" for name in LAYOUT))
 """Kinds of pooled evidence: the head's own part of the embedding, each group of statistics."""
 EVIDENCE = (*ALIGNED, *POOLED)
 """All kinds, in the order of the learned weights."""
-GATE_CUE = "spectrum"
+GATE_CUE = "clip_spectrum"
 """The kind that tells another content from a copy."""
 SIGNED = ("loudness", "masked")
 """Kinds that know more sound from less."""
@@ -54,7 +54,7 @@ _TYPICAL = {
     "interaural": 0.3,
     "sequence": 1.0,
     "own": 1.0,
-    **dict.fromkeys(LAYOUT, 1.0),
+    **dict.fromkeys(POOLED[1:], 1.0),
 }
 
 SQUASH_FLOOR = 2.0**-8

@@ -7,101 +7,107 @@ import pytest
 import torch
 
 from pamt_metric.distance import (
+    ALIGNED,
     EVIDENCE,
+    POOLED,
     ROOT_FLOOR,
+    SQUASH_FLOOR,
     PairDistance,
-    content_difference,
-    level_mismatch,
     mean_over_map,
     patch_difference,
+    pooled_differences,
     root,
+    squash,
 )
-from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
-TYPICAL = (0.2, 2.0, 0.6, 0.1, 0.3, math.exp(2.0))
+TYPICAL = dict(zip(EVIDENCE, (0.2, 2.0, 0.6, 0.1, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True))
+GATE_CENTER = 0.6
+GATE_POWER = 5.0
 
 
-def combine(pair, value, *, content, mismatch):
-    means = {name: torch.tensor([value]) for name in EVIDENCE}
-    return pair.combine(means, torch.tensor([content]), torch.tensor([mismatch])).item()
+def combine(pair, **means):
+    """Distance from mean squares; what is not given is 0."""
+    given = {name: torch.tensor([means.get(name, 0.0)]) for name in EVIDENCE}
+    return pair.combine(given).item()
+
+
+def squashed(name, mean_square):
+    size = root_of(mean_square) / TYPICAL[name]
+    return size / math.sqrt(size + SQUASH_FLOOR)
 
 
 class TestCombine:
     def test_hand_computed(self):
-        with torch.no_grad():
-            value = combine(PairDistance(), 1.0, content=4.0, mismatch=0.7)
-        # Untrained: weights 1 / typical and half of that, gate centre 0.7 and power 5, offset 1.
-        fidelity = sum(1.0 / size for size in TYPICAL) * root_of(1.0)
-        other = 0.5 * fidelity + 4.0 + 1.0
-        assert value == pytest.approx(0.5 * fidelity + 0.5 * other, rel=1e-5)
-
-    def test_copies_are_judged_by_fidelity_alone(self):
-        with torch.no_grad():
-            value = combine(PairDistance(), 1.0, content=4.0, mismatch=0.0)
-        assert value == pytest.approx(sum(1.0 / size for size in TYPICAL) * root_of(1.0), rel=1e-5)
-
-    def test_the_gate_opens_with_the_mismatch_and_stays_under_1(self):
         pair = PairDistance().requires_grad_(False)
-        mismatches = (0.0, 0.3, 0.7, 1.0)
-        values = [combine(pair, 0.0, content=4.0, mismatch=mismatch) for mismatch in mismatches]
-        gates = [value / (4.0 + 1.0) for value in values]
-        assert gates[0] == 0.0
-        assert gates[2] == pytest.approx(0.5, rel=1e-5)
-        assert gates == sorted(gates)
-        assert gates[3] == pytest.approx(1.0 / (1.0 + 0.7**5), rel=1e-5)
+        pair.log_same_weight[EVIDENCE.index("loudness")] = math.log(3.0)
+        pair.log_other_weight[EVIDENCE.index("clip_time")] = math.log(5.0)
+        center = (GATE_CENTER + ROOT_FLOOR) ** 2 - ROOT_FLOOR**2  # so that its root is the centre
+        value = combine(pair, loudness=0.04, clip_time=2.0, clip_spectrum=center)
+        # The gate is half open: half of each weight, half of the offset of 1.
+        total = (
+            0.5 * (3.0 + 1.0) * squashed("loudness", 0.04)
+            + 0.5 * (1.0 + 5.0) * squashed("clip_time", 2.0)
+            + squashed("clip_spectrum", center)
+            + 0.5
+        )
+        assert value == pytest.approx(total**2, rel=1e-5)
+
+    def test_copies_are_judged_with_the_first_set_of_weights_alone(self):
+        pair = PairDistance().requires_grad_(False)
+        before = combine(pair, masked=1.0)
+        pair.log_other_weight += 1.0
+        pair.log_offset += 1.0
+        assert combine(pair, masked=1.0) == before
+        assert before == pytest.approx(squashed("masked", 1.0) ** 2, rel=1e-5)
+
+    def test_the_gate_opens_with_the_spectrum_and_stays_under_1(self):
+        pair = PairDistance().requires_grad_(False)
+        pair.log_same_weight.fill_(-math.inf)
+        pair.log_other_weight.fill_(-math.inf)
+        roots = (0.0, 0.3, 0.6, 1.2)
+        gates = [math.sqrt(combine(pair, clip_spectrum=x**2 + 2.0 * x * ROOT_FLOOR)) for x in roots]
+        expected = [x**GATE_POWER / (x**GATE_POWER + GATE_CENTER**GATE_POWER) for x in roots]
+        assert gates == pytest.approx(expected, rel=1e-3)
 
     def test_scale_multiplies(self):
         pair = PairDistance().requires_grad_(False)
-        before = combine(pair, 1.0, content=4.0, mismatch=0.7)
+        before = combine(pair, patch=0.5, own=2.0)
         pair.scale.fill_(3.0)
-        assert combine(pair, 1.0, content=4.0, mismatch=0.7) == pytest.approx(3.0 * before)
+        assert combine(pair, patch=0.5, own=2.0) == pytest.approx(3.0 * before)
 
     @pytest.mark.parametrize("kind", EVIDENCE)
     def test_more_of_any_evidence_is_farther(self, kind):
         pair = PairDistance().requires_grad_(False)
-        means = {name: torch.tensor([0.1, 0.1]) for name in EVIDENCE}
-        means[kind] = torch.tensor([0.1, 0.2])
-        milder, stronger = pair.combine(means, torch.ones(2), torch.full((2,), 0.1)).tolist()
+        milder = combine(pair, **(dict.fromkeys(EVIDENCE, 0.1) | {kind: 0.1}))
+        stronger = combine(pair, **(dict.fromkeys(EVIDENCE, 0.1) | {kind: 0.2}))
         assert milder < stronger
 
 
-class TestLevelMismatch:
-    def mismatch(self, a, b):
-        ear = Ear()
-        with torch.no_grad():
-            lengths = torch.tensor([a.shape[-1]])
-            tokens = [ear(x[None], lengths) for x in (a, b)]
-            return level_mismatch(*tokens).item()
-
-    def test_a_clip_and_two_silences_match(self):
-        noise, silence = signals.noise(0.5)[None], torch.zeros(1, 24000)
-        assert self.mismatch(noise, noise) == 0.0
-        assert self.mismatch(silence, silence) == 0.0
-
-    def test_a_gain_of_4_db_misses_most_and_of_1_db_little(self):
-        noise = signals.noise(0.5)[None]
-        # 1 - exp(-(dB / 4)^2) in every band
-        assert self.mismatch(noise, noise * 10 ** (4 / 20)) == pytest.approx(0.632, abs=0.03)
-        assert self.mismatch(noise, noise * 10 ** (1 / 20)) == pytest.approx(0.061, abs=0.01)
-
-    def test_is_symmetric_and_grows_from_copy_to_other_sound(self):
-        piece, other = signals.piece(1.0, seed=1)[None], signals.piece(1.0, seed=2)[None]
-        copy = signals.with_noise(piece[0], 30.0)[None]
-        assert self.mismatch(piece, copy) == pytest.approx(self.mismatch(copy, piece), rel=1e-6)
-        assert 0.0 < self.mismatch(piece, copy) < 0.5 < self.mismatch(piece, other) < 1.0
-
-
-def test_content_is_a_sum_over_groups_of_the_embedding():
+def test_pooled_differences_are_squared_distances_by_group_of_the_embedding():
     n_head = 2
     a, b = torch.zeros(1, n_head + N_STATISTICS), torch.zeros(1, n_head + N_STATISTICS)
     b[0, :n_head] = torch.tensor([3.0, 4.0])
     b[0, -1] = 2.0  # of the last group of statistics
-    expected = root_of(25.0) + root_of(4.0)
-    assert content_difference(a, b).item() == pytest.approx(expected, rel=1e-6)
-    assert content_difference(b, a).item() == content_difference(a, b).item()
-    assert content_difference(a, a).item() == 0.0
+    expected = dict.fromkeys(POOLED, 0.0) | {"own": 25.0, POOLED[-1]: 4.0}
+    assert {name: x.item() for name, x in pooled_differences(a, b).items()} == expected
+    assert {name: x.item() for name, x in pooled_differences(b, a).items()} == expected
+
+
+def test_aligned_and_pooled_are_all_evidence():
+    assert (*ALIGNED, *POOLED) == EVIDENCE
+    assert len(set(EVIDENCE)) == len(EVIDENCE)
+
+
+def test_squash_is_0_at_0_with_a_finite_slope_and_a_square_root_beyond():
+    x = torch.tensor([0.0, 4.0], requires_grad=True)
+    y = squash(x)
+    assert y[0].item() == 0.0
+    assert y[1].item() == pytest.approx(2.0, rel=1e-3)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad[0].item() == pytest.approx(SQUASH_FLOOR**-0.5)
 
 
 def root_of(value):
