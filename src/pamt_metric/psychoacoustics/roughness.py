@@ -2,17 +2,18 @@
 
     a(s) = sqrt(I(s))                                envelope of a region in each sub-frame, 300 /s
     y(t) = (a - mean a) through a complex band pass, once a frame
-    R_i  = w_i (n_i / n_0)^0.55 (c_i |y| / mean a)^1.6       asper
+    R_i  = w_i (n_i / n_0)^0.55 (c_i u_i |y| / mean a)^2     asper
 
-|y| / mean a is the depth of modulation as the band pass lets it through: its response, times that
-of the sub-frames' windows, gives the listeners' roughness over rate once it is raised to 1.6, the
-power with which roughness grows with depth. The rate of most roughness falls from 70 Hz at 1 kHz
+|y| / mean a is the depth of modulation as the windows and the band pass let it through, and grows
+with about the power 0.8 of the depth m of the sound, so that R grows with m^1.6. The response of
+the band pass is the listeners' roughness over rate, freed of what the windows do. The rate of most roughness falls from 70 Hz at 1 kHz
 to 30 Hz at 125 Hz, so there are four band passes. w_i weighs the carrier, n_i is the mean
 compressed intensity, n_0 that of 60 dB.
 
 Noise trembles by itself, but otherwise in each region, and is hardly rough. c_i is the coherence of
 a region's y with those of its two neighbours over 0.2 s (as in Daniel and Weber); a neighbour that
-is much softer does not count.
+is much softer does not count. u_i is the share of a region's power that its neighbours did not
+spread into it.
 
 Source: Fastl and Zwicker (2007), figure 11.2 (rates and carriers, as digitised for MoSQITo), p. 258
 (depth); Daniel and Weber (1997, Acustica 83) for level and coherence. Departs from both: the
@@ -38,7 +39,6 @@ from pamt_metric.psychoacoustics.scales import (
     erb_number_to_hz,
 )
 
-DEPTH_POWER = 1.6
 LEVEL_POWER = 0.55
 REFERENCE_INTENSITY = 1e6
 """60 dB."""
@@ -47,6 +47,8 @@ ENVELOPE_FLOOR = 3.0
 EPSILON = 1e-4
 """Keeps the slope finite where there is no roughness."""
 COHERENCE_FRAMES = 15
+SPREAD = 0.1
+"""Power that a region spreads into each neighbour; what is softer is hardly heard there."""
 SOFT_NEIGHBOUR = 0.5
 """Ratio of powers at which a neighbour counts half."""
 
@@ -98,11 +100,11 @@ class Roughness(nn.Module):
         mean, cosine, sine = torch.cat(parts, dim=-1)
         depth = (cosine.square() + sine.square() + EPSILON**2).sqrt() - EPSILON
         depth = _coherence(cosine, sine) * depth / (mean + ENVELOPE_FLOOR)
-        level = compressed(mean.square()) / (REFERENCE_INTENSITY**0.2)
-        # the powers' slopes are finite at 0 with the small constants
-        rough = (depth + 1e-4) ** DEPTH_POWER - 1e-4**DEPTH_POWER
+        power = mean.square()
+        level = compressed(power) / (REFERENCE_INTENSITY**0.2)
+        # the power's slope is finite at 0 with the small constant
         grown = (level + 1e-3) ** LEVEL_POWER
-        return self.weight * rough * grown * mask[..., None]
+        return self.weight * (_unmasked(power) * depth).square() * grown * mask[..., None]
 
     def _filter(
         self, both: Float[Tensor, "batch sub_frame regions_and_cover"], index: int
@@ -117,6 +119,15 @@ class Roughness(nn.Module):
         (mean, cosine, sine), cover = filtered[..., :-1], filtered[..., -1:]
         mean = mean / cover[0].clamp_min(1e-3)
         return torch.stack([mean, cosine - mean * cover[1], sine - mean * cover[2]])
+
+
+def _unmasked(
+    power: Float[Tensor, "batch frame region"],
+) -> Float[Tensor, "batch frame region"]:
+    """How far a region stands out of what its neighbours spread into it, 0 to 1."""
+    padded = functional.pad(power, (1, 1))
+    spread = SPREAD * (padded[..., :-2] + padded[..., 2:])
+    return power / (power + spread + ENVELOPE_FLOOR**2)
 
 
 def _coherence(
@@ -150,6 +161,14 @@ def _average(value: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batc
     return functional.avg_pool2d(padded[:, None], (COHERENCE_FRAMES, 1), stride=1)[:, 0]
 
 
+def _full_depth(rate: float) -> float:
+    """Depth of a fully modulated tone's envelope, as the sub-frames' windows let it through."""
+    phase = 2.0 * np.pi * np.arange(64) / 64
+    fade = np.exp(-2.0 * (np.pi * _WINDOW_SPREAD_S * rate * np.arange(1, 3)) ** 2)
+    envelope = np.sqrt(1.5 + 2.0 * fade[0] * np.cos(phase) + 0.5 * fade[1] * np.cos(2.0 * phase))
+    return float(2.0 * (envelope * np.cos(phase)).mean() / envelope.mean())
+
+
 @lru_cache
 def _band_pass(carrier: int) -> np.ndarray:
     """Window, and real and imaginary part of the band pass, by sub-frame.
@@ -159,9 +178,8 @@ def _band_pass(carrier: int) -> np.ndarray:
     time = np.arange(-_REACH, _REACH + 1) / (FRAME_RATE * SUB_FRAMES)
     window = np.hanning(2 * _REACH + 3)[1:-1]
     rate = np.arange(-150.0, 150.0, 1.0)
-    depth = np.array(_ASPER[carrier]) ** (1.0 / DEPTH_POWER)
-    low_pass = np.exp(-2.0 * (np.pi * _WINDOW_SPREAD_S * np.array(_RATES_HZ)) ** 2)
-    wanted = np.interp(rate, [0, *_RATES_HZ, 150], [0.0, *(depth / low_pass), 0.0], left=0.0)
+    depth = np.sqrt(_ASPER[carrier]) / [_full_depth(hz) for hz in _RATES_HZ]
+    wanted = np.interp(rate, [0, *_RATES_HZ, 150], [0.0, *depth, 0.0], left=0.0)
     wave = np.exp(-2j * np.pi * np.outer(rate, time)) * window
     tone, *_ = np.linalg.lstsq(wave, wanted.astype(complex), rcond=1e-6)
     kernel = tone * window
