@@ -52,7 +52,7 @@ SPREAD = 0.1
 SOFT_NEIGHBOUR = 0.5
 """Ratio of powers at which a neighbour counts half."""
 
-_RATES_HZ = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 120, 140)
+_RATES_HZ = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 120.0, 140.0)
 # carrier Hz: asper of a fully modulated tone of 60 dB at those rates
 _ASPER = {
     125: (0.088, 0.232, 0.334, 0.327, 0.253, 0.193, 0.151, 0.115, 0.093, 0.078, 0.058, 0.041),
@@ -97,7 +97,7 @@ class Roughness(nn.Module):
             self._filter(torch.cat([envelope[..., first:last], inside], dim=-1), index)
             for index, (first, last, _) in enumerate(_GROUPS)
         ]
-        mean, cosine, sine = torch.cat(parts, dim=-1)
+        mean, cosine, sine = torch.cat(parts, dim=-1) * mask[..., None]
         depth = (cosine.square() + sine.square() + EPSILON**2).sqrt() - EPSILON
         depth = _coherence(cosine, sine) * depth / (mean + ENVELOPE_FLOOR)
         power = mean.square()

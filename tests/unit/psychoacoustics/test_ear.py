@@ -4,7 +4,17 @@ import torch
 from pamt_metric.psychoacoustics import TOKEN_GROUPS, Ear, EarTokens, ear
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 
-FIELDS = ("loudness", "excitation", "threshold", "modulation", "interaural", "statistics")
+FIELDS = (
+    "loudness",
+    "excitation",
+    "threshold",
+    "modulation",
+    "interaural",
+    "onset",
+    "roughness",
+    "statistics",
+)
+ZERO_IN_SILENCE = ("loudness", "excitation", "modulation", "interaural", "onset", "roughness")
 N_SAMPLES = 24_000
 
 
@@ -41,7 +51,7 @@ def test_shapes_and_widths_are_as_published() -> None:
 
 def test_silence_is_exactly_zero() -> None:
     tokens = hear(torch.zeros(1, 2, N_SAMPLES))
-    for name in ("loudness", "excitation", "modulation", "interaural"):
+    for name in ZERO_IN_SILENCE:
         assert not getattr(tokens, name).any(), name
     assert not tokens.audible_loudness().any()
     assert bool(tokens.statistics.isfinite().all())
@@ -67,7 +77,7 @@ def test_an_item_is_the_same_alone_and_padded() -> None:
     for name in FIELDS[:-1]:
         # The same sums, in other blocks: float32 rounding.
         assert relative(getattr(together, name)[:1, :n_frame], getattr(alone, name)) <= 1e-5, name
-    for name in ("loudness", "excitation", "modulation", "interaural"):
+    for name in ZERO_IN_SILENCE:
         assert not getattr(together, name)[0, n_frame:].any(), name
     for name in TOKEN_GROUPS:
         assert not together.group(name)[0, n_frame:].any(), name
