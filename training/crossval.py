@@ -5,7 +5,9 @@
 
 Models are chosen by this and by nothing else. Fold k leaves out the k-th, k+6-th ... group of every
 dataset. Writes `crossval.csv` under WORK/NAME: for each study that was left out its Spearman
-correlation before training, with a random head and a neutral mix, and after. Resumes by fold.
+correlation before training, with a random head and a neutral mix, and after; and `out_of_fold.csv`:
+what the models say of each pair that they never heard, for `python -m benchmarks crossval`. Resumes
+by fold.
 """
 
 import logging
@@ -14,12 +16,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.datasets.table import groups
-from training.data.alignment_set import Study
-from training.joint import Inputs, make_trainer, parse_arguments, read_inputs, run
+from benchmarks.datasets import TRAIN, find_root, load
+from benchmarks.datasets.table import groups, where
+from pamt_metric.comparison import Comparison
+from pamt_metric.metric import Metric
+from training.data.alignment_set import RATED_DATASETS, Study, rated_studies
+from training.joint import (
+    SEPARATION,
+    Inputs,
+    Trainer,
+    make_trainer,
+    parse_arguments,
+    read_inputs,
+    run,
+)
 
 N_FOLDS = 6
 RESULT_FILE = "crossval.csv"
+OUT_OF_FOLD_FILE = "out_of_fold.csv"
+PARTS = ("distance", "fidelity", "content", "added", "missing")
+"""Parts of a comparison whose out-of-fold values are kept where listeners had several questions."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,19 +54,30 @@ def folds(studies: list[Study]) -> list[list[Study]]:
     return [fold for fold in found if fold]
 
 
-def cross_validate(inputs: Inputs, folder: Path) -> pd.DataFrame:
-    """One row a study: fold, dataset, study, untrained and trained correlation, orderings held."""
-    rows = [
-        _fold(inputs, left_out, folder / f"fold-{number}")
+def cross_validate(inputs: Inputs, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """One row a study: fold, dataset, study, untrained and trained correlation, orderings held.
+
+    Args:
+        inputs: what training starts from.
+        table: the rated pairs that the studies of `inputs` were made of.
+        folder: where results and checkpoints go, each fold in a folder of its own.
+    """
+    found = [
+        _fold(inputs, table, left_out, folder / f"fold-{number}")
         for number, left_out in enumerate(folds(inputs.material.studies))
     ]
-    return pd.concat(rows, ignore_index=True)
+    result, values = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
+    result.to_csv(folder / RESULT_FILE, index=False)
+    values.to_csv(folder / OUT_OF_FOLD_FILE, index=False)
+    return result
 
 
-def _fold(inputs: Inputs, left_out: list[Study], folder: Path) -> pd.DataFrame:
+def _fold(
+    inputs: Inputs, table: pd.DataFrame, left_out: list[Study], folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     path = folder / RESULT_FILE
     if path.is_file():
-        return pd.read_csv(path)
+        return pd.read_csv(path), pd.read_csv(folder / OUT_OF_FOLD_FILE)
     untrained = make_trainer(inputs, folder / "untrained", without=left_out).agreement(left_out)
     trainer = make_trainer(inputs, folder, without=left_out)
     run(trainer)
@@ -62,18 +89,56 @@ def _fold(inputs: Inputs, left_out: list[Study], folder: Path) -> pd.DataFrame:
         "trained": trainer.agreement(left_out),
         "orderings": trainer.orderings_held(),
     }
+    values = _out_of_fold(trainer, table, left_out)
+    values.to_csv(folder / OUT_OF_FOLD_FILE, index=False)
     fold = pd.DataFrame(columns)
     fold.to_csv(path, index=False)
     _log.info("left out:\n%s", fold.to_string(index=False))
-    return fold
+    return fold, values
+
+
+def _out_of_fold(trainer: Trainer, table: pd.DataFrame, left_out: list[Study]) -> pd.DataFrame:
+    """Values of the pairs left out, in the columns that `benchmarks crossval` reads."""
+    wanted = {(study.dataset, study.name): study for study in left_out}
+    parts = []
+    for (dataset, name, _), rows in rated_studies(table):
+        study = wanted.get((dataset, name))
+        if study is None:
+            continue
+        if dataset == SEPARATION:
+            asked = (table["dataset"] == dataset) & (table["study"] == name)
+            parts += _parts(trainer.metric, where(table, asked))
+        else:
+            values = trainer.distances_of(study).numpy()
+            parts.append(rows.assign(metric="pamt", value=values))
+    kept = ["dataset", "study", "question", "reference", "test", "metric", "value"]
+    return pd.DataFrame(pd.concat(parts), columns=kept).assign(split=TRAIN)
+
+
+def _parts(metric: Metric, rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Each part of the comparison of each pair, once for every question on the pair."""
+    compared: dict[tuple[Path, Path], Comparison] = {}
+    for pair in zip(rows["reference"], rows["test"], strict=True):
+        if pair not in compared:
+            comparison = metric.compare(*pair)
+            assert isinstance(comparison, Comparison)
+            compared[pair] = comparison
+    pairs = list(zip(rows["reference"], rows["test"], strict=True))
+    return [
+        rows.assign(
+            metric="pamt" if part == "distance" else f"pamt-{part}",
+            value=[getattr(compared[pair], part) for pair in pairs],
+        )
+        for part in PARTS
+    ]
 
 
 def main() -> None:
     """Command line of the stage."""
     arguments = parse_arguments("Cross-validation of the head inside the train split.")
     folder = arguments.work / arguments.name
-    result = cross_validate(read_inputs(arguments), folder)
-    result.to_csv(folder / RESULT_FILE, index=False)
+    table = load(find_root(arguments.data), datasets=RATED_DATASETS, split=TRAIN)
+    result = cross_validate(read_inputs(arguments), table, folder)
     for (dataset,), studies in groups(result, ["dataset"]):
         means = {name: np.mean(studies[name]) for name in ("untrained", "trained", "orderings")}
         figures = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())

@@ -204,6 +204,11 @@ class Trainer:
     def _encode(self, clips: ClipSet) -> Embedding:
         return self.head(clips.states.float(), clips.tokens)
 
+    @torch.no_grad()
+    def distances_of(self, study: Study) -> Tensor:
+        """Distances of a study's pairs as the model has them now."""
+        return self.distances(study.pairs)
+
     def distances(self, pairs: PairSet, encoded: Embedding | None = None) -> Tensor:
         """Distance of every pair, before calibration."""
         encoded = self._encode(pairs.clips) if encoded is None else encoded
@@ -272,7 +277,7 @@ class Trainer:
         """Spearman correlation with the ratings of each study."""
         found = []
         for study in studies:
-            distance = pd.Series(self.distances(study.pairs).numpy())
+            distance = pd.Series(self.distances_of(study).numpy())
             human = pd.Series(study.human.numpy())
             found.append(float(distance.corr(human, method="spearman")))
         return found

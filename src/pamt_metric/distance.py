@@ -33,7 +33,7 @@ from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
 from pamt_metric.psychoacoustics.scales import N_BANDS
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
-ALIGNED = ("loudness", "masked", "patch", "modulation", "interaural", "sequence")
+ALIGNED = ("loudness", "masked", "level", "patch", "modulation", "interaural", "sequence")
 """Kinds of aligned evidence."""
 POOLED = ("own", *(f"clip_{name}" for name in LAYOUT))
 """Kinds of pooled evidence: the head's own part of the embedding, each group of statistics."""
@@ -41,7 +41,7 @@ EVIDENCE = (*ALIGNED, *POOLED)
 """All kinds, in the order of the learned weights."""
 GATE_CUE = "clip_spectrum"
 """The kind that tells another content from a copy."""
-SIGNED = ("loudness", "masked")
+SIGNED = ("loudness", "masked", "level")
 """Kinds that know more sound from less."""
 
 # Size of each kind for two instrument tones of one study (median over the train split), which
@@ -49,6 +49,7 @@ SIGNED = ("loudness", "masked")
 _TYPICAL = {
     "loudness": 0.2,
     "masked": 2.0,
+    "level": 1.0,
     "patch": 0.6,
     "modulation": 0.1,
     "interaural": 0.3,
@@ -67,6 +68,10 @@ LOUDNESS_FLOOR = 0.01
 """Sone per Cam at which the compressive loudness difference turns linear."""
 PATTERN_FLOOR = 1e-3
 """Keeps the loudness patterns of two silences from being 0 / 0."""
+NEIGHBOURHOOD_BANDS = 9
+"""Bands that a level is heard among: 2 Cam to either side."""
+NEIGHBOURHOOD_SHARE = 0.3
+"""Power under the mean of the neighbourhood, as a ratio, at which levels cease to matter."""
 PATCH_FRAMES = 15
 """Length of a patch: 0.2 s."""
 PATCH_BANDS = 5
@@ -230,6 +235,7 @@ def evidence_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch fram
     return {
         "loudness": signed["loudness"].square(),
         "masked": signed["masked"].square(),
+        "level": signed["level"].square(),
         "patch": patch_difference(a.tokens.loudness, b.tokens.loudness, either),
         "modulation": modulation.repeat_interleave(BANDS_PER_REGION, dim=-1),
         "interaural": interaural.repeat_interleave(BANDS_PER_REGION, dim=-1)
@@ -241,15 +247,31 @@ def evidence_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch fram
 def signed_differences(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "batch frame band"]]:
     """Differences that are positive where `b` holds more sound than `a`.
 
-    'loudness' is compressed once more, so that quiet bands count; 'masked' is the logarithm of
-    the ratio of excitations over their common masked threshold: the audible part of a level
-    difference, which vanishes under the threshold.
+    'loudness' is compressed once more, so that quiet bands count. 'masked' and 'level' are
+    logarithms of the ratio of excitations over a common floor: over the masked threshold, that is
+    the audible part of a level difference, which vanishes under the threshold; over the mean of the
+    neighbourhood, it is how the peaks of the spectrum have moved.
     """
     threshold = 0.5 * (a.threshold + b.threshold)
+    neighbourhood = threshold + NEIGHBOURHOOD_SHARE * _neighbourhood(a.excitation + b.excitation)
     return {
         "loudness": _compressed(b.loudness) - _compressed(a.loudness),
-        "masked": (b.excitation + threshold).log() - (a.excitation + threshold).log(),
+        "masked": _log_ratio(b.excitation, a.excitation, threshold),
+        "level": _log_ratio(b.excitation, a.excitation, neighbourhood),
     }
+
+
+def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:
+    return (more + floor).log() - (less + floor).log()
+
+
+def _neighbourhood(both: Float[Tensor, "batch frame band"]) -> Float[Tensor, "batch frame band"]:
+    """Mean of two excitations over the bands around each band, from their sum."""
+    reach = NEIGHBOURHOOD_BANDS // 2
+    mean = functional.avg_pool1d(
+        both, NEIGHBOURHOOD_BANDS, stride=1, padding=reach, count_include_pad=False
+    )
+    return 0.5 * mean
 
 
 def mean_over_map(

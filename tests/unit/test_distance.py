@@ -22,7 +22,7 @@ from pamt_metric.distance import (
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
-TYPICAL = dict(zip(EVIDENCE, (0.2, 2.0, 0.6, 0.1, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True))
+TYPICAL = dict(zip(EVIDENCE, (0.2, 2.0, 1.0, 0.6, 0.1, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True))
 GATE_CENTER = 0.6
 GATE_POWER = 5.0
 

@@ -3,7 +3,9 @@
 import copy
 from dataclasses import replace
 
+import pandas as pd
 import pytest
+import soundfile
 import torch
 
 from tests.support import signals
@@ -121,15 +123,73 @@ def test_folds_divide_no_group_and_leave_every_study_out_once(material):
     assert len(homes) == len({home[:2] for home in homes})
 
 
+def rated_table(studies):
+    """The table that studies of three pairs each could have been made of."""
+    rows = [
+        {
+            "dataset": study.dataset,
+            "study": study.name,
+            "group": study.group,
+            "question": "",
+            "reference": f"{study.name}/{first}.wav",
+            "test": f"{study.name}/{second}.wav",
+            "human": human,
+        }
+        for study in studies
+        for first, second, human in zip((0, 0, 1), (1, 2, 2), study.human.tolist(), strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
 def test_cross_validation_resumes_by_fold(tiny_metric, material, tmp_path):
     studies = [replace(material[0][0], name=name, group=name) for name in ("one", "two")]
     config = replace(CONFIG, n_steps=1, head=HEAD)
     inputs = Inputs(config, tiny_metric.encoder, AlignmentSet(studies, material[1]))
-    result = crossval.cross_validate(inputs, tmp_path)
+    result = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
     assert list(result["study"]) == ["one", "two"]
     assert result[["untrained", "trained"]].notna().all(axis=None)
     (tmp_path / "fold-0" / crossval.RESULT_FILE).write_text(
         "fold,dataset,study,untrained,trained,orderings\nfold-0,made up,kept,0,0,1\n"
     )
-    again = crossval.cross_validate(inputs, tmp_path)
+    again = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
     assert list(again["study"]) == ["kept", "two"]
+
+
+def test_out_of_fold_values_are_the_distances_that_the_agreement_is_of(
+    tiny_metric, material, tmp_path
+):
+    studies = [replace(material[0][0], name=name, group=name) for name in ("one", "two")]
+    config = replace(CONFIG, n_steps=1, head=HEAD)
+    inputs = Inputs(config, tiny_metric.encoder, AlignmentSet(studies, material[1]))
+    result = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
+    values = pd.read_csv(tmp_path / crossval.OUT_OF_FOLD_FILE)
+    assert len(values) == 6
+    assert set(values["split"]) == {"train"}
+    for study, agreement in zip(studies, result["trained"], strict=True):
+        rows = values[values["study"] == study.name].sort_values(["reference", "test"])
+        human = pd.Series(study.human.numpy())
+        found = rows["value"].reset_index(drop=True).corr(human, method="spearman")
+        assert found == pytest.approx(agreement)
+
+
+def test_parts_of_a_separated_voice_are_given_for_each_question(tiny_metric, tmp_path):
+    paths = [tmp_path / "reference.wav", tmp_path / "test.wav"]
+    clip = signals.piece(0.5, seed=3)
+    for path, x in zip(paths, (clip, signals.with_noise(clip, 20.0)), strict=True):
+        soundfile.write(path, x.numpy(), 48_000)
+    questions = ["interferer", "quality"]
+    rows = pd.DataFrame({"question": questions, "reference": paths[0], "test": paths[1]})
+    found = pd.concat(crossval._parts(tiny_metric, rows))
+    assert set(found["metric"]) == {
+        "pamt",
+        "pamt-fidelity",
+        "pamt-content",
+        "pamt-added",
+        "pamt-missing",
+    }
+    by_part = found.groupby("metric")["value"]
+    assert (by_part.count() == 2).all()
+    assert (by_part.nunique() == 1).all()
+    added = by_part.first()["pamt-added"]
+    assert added == pytest.approx(tiny_metric.compare(*paths).added)
+    assert added > by_part.first()["pamt-missing"]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def build_alignment_set(
 
 def _studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
     studies = []
-    for (dataset, name, group), rows in groups(_worst_question(table), STUDY_KEYS):
+    for (dataset, name, group), rows in rated_studies(table):
         paths = sorted({*rows["reference"], *rows["test"]}, key=str)
         number = {path: i for i, path in enumerate(paths)}
         waveforms = [audio.load(path, target_rate=SAMPLE_RATE).waveform[0] for path in paths]
@@ -113,6 +114,11 @@ def _studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
         human = torch.tensor(list(rows["human"]), dtype=torch.float32)
         studies.append(Study(str(dataset), str(name), str(group), pairs, human))
     return studies
+
+
+def rated_studies(table: pd.DataFrame) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Dataset, name and group of each study with its pairs, in the order of a `Study`'s pairs."""
+    return groups(_worst_question(table), STUDY_KEYS)
 
 
 def _worst_question(table: pd.DataFrame) -> pd.DataFrame:

@@ -109,7 +109,7 @@ class Ear(nn.Module):
         self.excitation = Excitation()
         self.specific_loudness = SpecificLoudness()
         self.masked_threshold = MaskedThreshold()
-        self.modulation = ModulationFilterbank()
+        self.modulation = ModulationFilterbank(silent_surroundings=True)
         self.roughness = Roughness()
 
     def forward(

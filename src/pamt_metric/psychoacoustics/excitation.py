@@ -58,9 +58,7 @@ class Excitation(nn.Module):
         self.spread = LevelSpread(_sharpened_weight())
         self.register_buffer("erb_weight", _erb_weight().float(), persistent=False)
 
-    def forward(
-        self, power: Float[Tensor, "*batch component"]
-    ) -> Float[Tensor, "*batch band"]:
+    def forward(self, power: Float[Tensor, "*batch component"]) -> Float[Tensor, "*batch band"]:
         """Excitation (intensity, not dB); exactly 0 in silence."""
         return self.spread(power, level_db(power @ self.erb_weight))
 

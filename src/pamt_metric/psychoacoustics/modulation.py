@@ -4,13 +4,15 @@ Loudness in 15 regions of five bands each goes through complex Gabor filters of 
 filters' quality is about 2, as modulation masking suggests (Dau, Kollmeier and Kohlrausch, 1997);
 the fastest is as near to the frame rate's limit of 37.5 Hz as it can be.
 
-What lies beyond a clip's ends is unknown, not silent. So the filter of window w takes, instead of
-the loudness N, its deviation from the mean within the part of the window that the clip covers,
+The filter of window w takes, instead of the loudness N, its deviation from the mean within the part
+of the window that is known,
 
-    m = sum w N / sum w,    y = sum w exp(-i 2 pi rate t) (N - m),    sums over the clip's frames,
+    m = sum w N / sum w,    y = sum w exp(-i 2 pi rate t) (N - m),    sums over what is known,
 
-and a steady sound is not modulated, up to its very ends. In the middle of a clip this is the
-filter itself, freed of its answer to a constant.
+so that a steady sound is not modulated. Beyond a clip's ends there is either silence, as for the
+tokens: a tone that starts and stops is modulated there, and how it does so is much of what tells
+one instrument from another. Or there is something unknown, as for the fluctuation strength of an
+excerpt: then a steady sound is unmodulated up to its very ends.
 """
 
 import math
@@ -33,10 +35,15 @@ LEAST_COVER = 1e-3
 
 
 class ModulationFilterbank(nn.Module):
-    """Specific loudness -> modulation magnitude in sone by region and rate."""
+    """Specific loudness -> modulation magnitude in sone by region and rate.
 
-    def __init__(self) -> None:
+    Args:
+        silent_surroundings: beyond a clip's ends there is silence rather than something unknown.
+    """
+
+    def __init__(self, *, silent_surroundings: bool = False) -> None:
         super().__init__()
+        self.silent_surroundings = silent_surroundings
         for index, rate in enumerate(MODULATION_RATES_HZ):
             self.register_buffer(f"kernel_{index}", _kernels(rate).float(), persistent=False)
 
@@ -51,7 +58,8 @@ class ModulationFilterbank(nn.Module):
         """
         inside = mask[..., None].to(specific_loudness.dtype)
         region = specific_loudness.unflatten(-1, (N_REGIONS, BANDS_PER_REGION)).sum(-1) * CAM_STEP
-        both = torch.cat([region * inside, inside], dim=-1)
+        known = torch.ones_like(inside) if self.silent_surroundings else inside
+        both = torch.cat([region * inside, known], dim=-1)
         rates = [self._filter(both, index) for index in range(len(MODULATION_RATES_HZ))]
         return torch.stack(rates, dim=-1) * inside[..., None]
 
@@ -60,13 +68,21 @@ class ModulationFilterbank(nn.Module):
     ) -> Float[Tensor, "batch frame region"]:
         kernel = getattr(self, f"kernel_{index}")
         reach = kernel.shape[-1] // 2
-        envelope = both.transpose(1, 2).flatten(0, 1)[:, None]
-        filtered = functional.conv1d(envelope, kernel, padding=reach)
+        region, known = (
+            functional.pad(x, (0, 0, reach, reach), value=beyond)
+            for x, beyond in ((both[..., :-1], 0.0), (both[..., -1:], self._known_beyond()))
+        )
+        envelope = torch.cat([region, known], dim=-1).transpose(1, 2).flatten(0, 1)[:, None]
+        filtered = functional.conv1d(envelope, kernel)
         filtered = filtered.unflatten(0, (both.shape[0], -1)).permute(2, 0, 3, 1)
         (mean, cosine, sine), cover = filtered[..., :-1], filtered[..., -1:]
         mean = mean / cover[0].clamp_min(LEAST_COVER)
         power = (cosine - mean * cover[1]).square() + (sine - mean * cover[2]).square()
         return 2.0 * ((power + EPSILON**2).sqrt() - EPSILON)
+
+    def _known_beyond(self) -> float:
+        """Whether what lies beyond the frames given counts as known."""
+        return 1.0 if self.silent_surroundings else 0.0
 
 
 def _kernels(rate: float) -> Float[Tensor, "3 1 tap"]:

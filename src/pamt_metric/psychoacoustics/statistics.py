@@ -27,7 +27,7 @@ _N_RATES = len(MODULATION_RATES_HZ)
 LAYOUT = {
     "spectrum": N_BANDS // SPECTRUM_BANDS,
     "brightness": 3,
-    "time": 5,
+    "time": 6,
     "flux": 1,
     "modulation": _N_REGION_GROUPS * _N_RATES,
     "width": 2,
@@ -83,21 +83,29 @@ def _brightness(
     )
 
 
-def _time(loudness: Float[Tensor, "batch frame"]) -> Float[Tensor, "batch 5"]:
-    """Attack, body, spread, decay and duration: logarithms of seconds.
+def _time(loudness: Float[Tensor, "batch frame"]) -> Float[Tensor, "batch 6"]:
+    """Attack, body, spread, decay, tail and duration: logarithms of seconds.
 
     Rises of loudness mark where sound starts, falls where it ends. Attack is how far the rises are
-    spread, decay how far the falls are, body how far the sound's centre lies behind the rises.
+    spread, decay how far the falls are, body how far the sound's centre lies behind the rises, tail
+    how far the falls lie behind the centre.
     """
     time = torch.arange(loudness.shape[1], device=loudness.device, dtype=loudness.dtype)
     time = time / FRAME_RATE
     change = functional.pad(loudness, (1, 1)).diff(dim=1)
     start, attack = _center_and_spread(change.clamp_min(0.0)[:, :-1], time)
-    _, decay = _center_and_spread((-change).clamp_min(0.0)[:, 1:], time)
+    end, decay = _center_and_spread((-change).clamp_min(0.0)[:, 1:], time)
     center, spread = _center_and_spread(loudness, time)
     duration = loudness.sum(1).square() / (loudness.square().sum(1) + LOUDNESS_FLOOR**2)
     seconds = torch.stack(
-        [attack, _positive(center - start), spread, decay, duration / FRAME_RATE],
+        [
+            attack,
+            _positive(center - start),
+            spread,
+            decay,
+            _positive(end - center),
+            duration / FRAME_RATE,
+        ],
         dim=-1,
     )
     return (seconds + TIME_FLOOR_S).log()
