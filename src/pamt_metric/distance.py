@@ -18,6 +18,7 @@ all. Every w, v and offset is positive, so the distance is never negative; every
 squared, so it is symmetric, exactly 0 for a = b, and has a finite slope there.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,9 +29,9 @@ from torch.nn import functional
 
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import EarTokens
-from pamt_metric.psychoacoustics.loudness import total_loudness
+from pamt_metric.psychoacoustics.loudness import threshold_excitation, total_loudness
 from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
-from pamt_metric.psychoacoustics.scales import N_BANDS
+from pamt_metric.psychoacoustics.scales import N_BANDS, center_frequencies
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
 ALIGNED = ("loudness", "masked", "level", "patch", "modulation", "interaural", "sequence")
@@ -45,13 +46,14 @@ SIGNED = ("loudness", "masked", "level")
 """Kinds that know more sound from less."""
 
 # Size of each kind for two instrument tones of one study (median over the train split), which
-# makes an untrained weight of 1 mean 'as much as the others'. Statistics are standardised already.
+# makes an untrained weight of 1 mean 'as much as the others'. Set by hand: 'interaural' (those
+# tones are mono), what the head adds, and the statistics, which are standardised already.
 _TYPICAL = {
-    "loudness": 0.2,
-    "masked": 2.0,
-    "level": 1.0,
-    "patch": 0.6,
-    "modulation": 0.1,
+    "loudness": 0.34,
+    "masked": 1.7,
+    "level": 1.2,
+    "patch": 0.59,
+    "modulation": 0.26,
     "interaural": 0.3,
     "sequence": 1.0,
     "own": 1.0,
@@ -253,12 +255,19 @@ def signed_differences(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "b
     neighbourhood, it is how the peaks of the spectrum have moved.
     """
     threshold = 0.5 * (a.threshold + b.threshold)
-    neighbourhood = threshold + NEIGHBOURHOOD_SHARE * _neighbourhood(a.excitation + b.excitation)
+    quiet = _quiet_excitation().to(threshold)
+    neighbourhood = quiet + NEIGHBOURHOOD_SHARE * _neighbourhood(a.excitation + b.excitation)
     return {
         "loudness": _compressed(b.loudness) - _compressed(a.loudness),
         "masked": _log_ratio(b.excitation, a.excitation, threshold),
         "level": _log_ratio(b.excitation, a.excitation, neighbourhood),
     }
+
+
+@functools.cache
+def _quiet_excitation() -> Float[Tensor, "band"]:
+    """Excitation of a tone at the threshold of hearing, by band."""
+    return threshold_excitation(center_frequencies())
 
 
 def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:

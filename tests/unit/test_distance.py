@@ -17,12 +17,16 @@ from pamt_metric.distance import (
     patch_difference,
     pooled_differences,
     root,
+    signed_differences,
     squash,
 )
+from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
-TYPICAL = dict(zip(EVIDENCE, (0.2, 2.0, 1.0, 0.6, 0.1, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True))
+TYPICAL = dict(
+    zip(EVIDENCE, (0.34, 1.7, 1.2, 0.59, 0.26, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True)
+)
 GATE_CENTER = 0.6
 GATE_POWER = 5.0
 
@@ -140,6 +144,32 @@ def test_patch_difference_is_0_for_equal_and_1_for_disjoint_patches():
     assert difference[0, :, :15].min() > 0.99
     assert difference.max() <= 1.0
     assert difference[0, :, 25:35].abs().max() == 0.0
+
+
+class TestLevel:
+    def level(self, a, b):
+        ear = Ear()
+        with torch.no_grad():
+            lengths = torch.tensor([a.shape[-1]])
+            tokens = [ear(x[None], lengths) for x in (a, b)]
+            return signed_differences(*tokens)["level"]
+
+    def test_a_valley_beside_a_peak_counts_little_and_the_peak_much(self):
+        peak, beside = (
+            signals.tone(0.5, frequency=hz, n_partials=1)[None] for hz in (1000.0, 1250.0)
+        )
+        whisper = 1e-3 * beside
+        filled = self.level(peak, peak + whisper)
+        moved = self.level(peak, beside)
+        band = slice(20, 50)  # 400 Hz to 3 kHz
+        assert filled[..., band].abs().max() < 0.1
+        assert moved[..., band].abs().max() > 1.0
+
+    def test_a_flat_spectrum_stands_out_of_its_neighbourhood_in_part(self):
+        noise = signals.noise(0.5)[None]
+        found = self.level(noise, 2.0 * noise)
+        # Powers 1 and 4 over a floor of 0.3 (1 + 4) / 2; bands of noise vary over time.
+        assert found[0, 10:-10, 20:60].mean() == pytest.approx(math.log(4.75 / 1.75), rel=0.05)
 
 
 def test_more_noise_on_a_tone_is_farther(tiny_metric):

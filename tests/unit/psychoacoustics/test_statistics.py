@@ -6,7 +6,7 @@ from pamt_metric.psychoacoustics.scales import N_BANDS
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS, clip_statistics
 
 N_FRAME = 150
-TIME_NAMES = ("attack", "body", "spread", "decay", "duration")
+TIME_NAMES = ("attack", "body", "spread", "decay", "tail", "duration")
 
 
 def statistics(loudness: torch.Tensor, *, n_valid: int | None = None) -> dict[str, torch.Tensor]:
@@ -104,6 +104,11 @@ def test_a_struck_note_has_a_shorter_attack_than_backwards() -> None:
 def test_a_struck_note_has_a_longer_decay_than_backwards() -> None:
     struck, backwards = struck_and_backwards()
     assert struck["decay"] > backwards["decay"]
+
+
+def test_a_longer_fall_has_a_longer_tail() -> None:
+    short, long = (time_statistics(note(hold=20, decay=decay)) for decay in (2, 60))
+    assert long["tail"] > short["tail"] + 0.2
 
 
 def test_flux_counts_every_rise() -> None:
