@@ -129,7 +129,7 @@ class Ear(nn.Module):
         length = frames.n_frames(lengths)
         n_frame = int(length.max()) if n_frame is None else n_frame
         mask = frames.frame_mask(length, n_frame)
-        heard = self._hear(waveform, mask)
+        heard = self.hear(waveform, mask)
         per_ear = self.specific_loudness(heard.excitation)
         loudness = binaural(per_ear)
         modulation = self.modulation(loudness, mask)
@@ -146,10 +146,10 @@ class Ear(nn.Module):
             mask=mask,
         )
 
-    def _hear(
+    def hear(
         self, waveform: Float[Tensor, "batch channel time"], mask: Bool[Tensor, "batch frame"]
-    ) -> "_Heard":
-        """Everything that needs spectra, in chunks of frames.
+    ) -> "Heard":
+        """Everything that needs spectra, in chunks of frames; zeros outside `mask`.
 
         Each chunk starts some frames early and ends some late and drops those: its parts see what
         lies before and after, as they would in one pass.
@@ -166,15 +166,15 @@ class Ear(nn.Module):
             stop = sample + (last - first + WINDOW_FRAMES) * frames.HOP_LENGTH
             chunk = self._hear_chunk(waveform[..., sample:stop], mask[:, first:last])
             chunks.append(chunk.frames(start - first, count))
-        return _Heard(*[torch.cat(parts, dim=-2) for parts in zip(*chunks, strict=True)])
+        return Heard(*[torch.cat(parts, dim=-2) for parts in zip(*chunks, strict=True)])
 
     def _hear_chunk(
         self, waveform: Float[Tensor, "batch channel time"], mask: Bool[Tensor, "batch frame"]
-    ) -> "_Heard":
+    ) -> "Heard":
         components = self.filterbank(waveform, mask.shape[1])
         inside = mask[..., None].to(waveform.dtype)
         power = components.power * inside[:, None]
-        return _Heard(
+        return Heard(
             excitation=self.excitation(power),
             power=by_band(power),
             cross=by_band(components.cross) * inside,
@@ -183,7 +183,7 @@ class Ear(nn.Module):
         )
 
 
-class _Heard(NamedTuple):
+class Heard(NamedTuple):
     """What needs spectra, by frame (`region`: by sub-frame)."""
 
     excitation: Float[Tensor, "batch channel frame band"]
@@ -192,11 +192,11 @@ class _Heard(NamedTuple):
     threshold: Float[Tensor, "batch frame band"]
     region: Float[Tensor, "batch sub_frame region"]
 
-    def frames(self, start: int, count: int) -> "_Heard":
+    def frames(self, start: int, count: int) -> "Heard":
         """A run of frames."""
         *by_frame, region = self
         cut = [part.narrow(-2, start, count) for part in by_frame]
-        return _Heard(*cut, region.narrow(-2, SUB_FRAMES * start, SUB_FRAMES * count))
+        return Heard(*cut, region.narrow(-2, SUB_FRAMES * start, SUB_FRAMES * count))
 
 
 def _compressed(value: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

@@ -99,6 +99,14 @@ _A = {
     -0.5: 4.177,
     0: 4.131,
 }
+# phon: sone
+_PHON_TO_SONE = {
+    0.0: 0.001, 2.2: 0.004, 4.0: 0.008, 5.0: 0.01, 7.5: 0.019, 10.0: 0.031,
+    15.0: 0.073, 20.0: 0.146, 25.0: 0.26, 30.0: 0.43, 35.0: 0.67, 40.0: 1.0,
+    45.0: 1.46, 50.0: 2.09, 55.0: 2.96, 60.0: 4.14, 65.0: 5.77, 70.0: 8.04,
+    75.0: 11.2, 80.0: 15.8, 85.0: 22.7, 90.0: 32.9, 95.0: 47.7, 100.0: 69.6,
+    105.0: 102.0, 110.0: 151.0, 115.0: 225.0, 120.0: 337.6,
+}
 
 
 def threshold_excitation(frequency: Float[Tensor, "band"]) -> Float[Tensor, "band"]:
@@ -151,6 +159,19 @@ def total_loudness(
 ) -> Float[Tensor, "*batch frame"]:
     """Loudness in sone: specific loudness summed over the cochlea."""
     return specific_loudness.sum(-1) * CAM_STEP
+
+
+def phon(sone: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Loudness level in phon of a loudness in sone; 0 phon at 0.001 sone and below.
+
+    Source: ISO 532-2:2017, table 5; linear over the logarithm of sone in between.
+    """
+    level = torch.tensor(list(_PHON_TO_SONE), dtype=sone.dtype, device=sone.device)
+    table = torch.tensor(list(_PHON_TO_SONE.values()), dtype=sone.dtype, device=sone.device).log()
+    x = sone.clamp_min(_PHON_TO_SONE[0.0]).log()
+    right = torch.searchsorted(table, x.detach().contiguous()).clamp(1, len(table) - 1)
+    low, high = table[right - 1], table[right]
+    return torch.lerp(level[right - 1], level[right], (x - low) / (high - low))
 
 
 def _log_table(column: int) -> dict[float, float]:

@@ -28,6 +28,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pamt_metric.psychoacoustics.envelope_filter import band_pass, centred_filter
 from pamt_metric.psychoacoustics.filterbank import SUB_FRAMES
 from pamt_metric.psychoacoustics.frames import FRAME_RATE
 from pamt_metric.psychoacoustics.masking import compressed
@@ -78,8 +79,7 @@ class Roughness(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for index, (_, _, carrier) in enumerate(_GROUPS):
-            kernel = torch.as_tensor(_band_pass(carrier)).float()[:, None]
-            self.register_buffer(f"kernel_{index}", kernel, persistent=False)
+            self.register_buffer(f"kernel_{index}", _kernel(carrier), persistent=False)
         cam = CAM_MIN + CAM_STEP * (BANDS_PER_REGION * np.arange(N_REGIONS) + 2.0)
         hz = erb_number_to_hz(torch.as_tensor(cam)).log().numpy()
         weight = np.interp(hz, np.log(list(_CARRIER)), list(_CARRIER.values()))
@@ -94,7 +94,14 @@ class Roughness(nn.Module):
         inside = mask.repeat_interleave(SUB_FRAMES, dim=1)[..., None].to(region.dtype)
         envelope = ((region + ENVELOPE_FLOOR**2).sqrt() - ENVELOPE_FLOOR) * inside
         parts = [
-            self._filter(torch.cat([envelope[..., first:last], inside], dim=-1), index)
+            # A frame's centre is the second of its own sub-frames.
+            centred_filter(
+                envelope[..., first:last],
+                inside,
+                getattr(self, f"kernel_{index}"),
+                stride=SUB_FRAMES,
+                lead=1,
+            )
             for index, (first, last, _) in enumerate(_GROUPS)
         ]
         mean, cosine, sine = torch.cat(parts, dim=-1) * mask[..., None]
@@ -104,24 +111,10 @@ class Roughness(nn.Module):
         level = compressed(power) / (REFERENCE_INTENSITY**0.2)
         # the power's slope is finite at 0 with the small constant
         grown = (level + 1e-3) ** LEVEL_POWER
-        return self.weight * (_unmasked(power) * depth).square() * grown * mask[..., None]
-
-    def _filter(
-        self, both: Float[Tensor, "batch sub_frame regions_and_cover"], index: int
-    ) -> Float[Tensor, "3 batch frame region"]:
-        """Mean within the clip, and the deviation from it through the band pass, each frame."""
-        signals = both.transpose(1, 2).flatten(0, 1)[:, None]
-        # A frame's centre is the second of its own sub-frames.
-        signals = functional.pad(signals, (_REACH - 1, _REACH))
-        kernel = getattr(self, f"kernel_{index}")
-        filtered = functional.conv1d(signals, kernel, stride=SUB_FRAMES)
-        filtered = filtered.unflatten(0, (both.shape[0], -1)).permute(2, 0, 3, 1)
-        (mean, cosine, sine), cover = filtered[..., :-1], filtered[..., -1:]
-        mean = mean / cover[0].clamp_min(1e-3)
-        return torch.stack([mean, cosine - mean * cover[1], sine - mean * cover[2]])
+        return self.weight * (unmasked(power) * depth).square() * grown * mask[..., None]
 
 
-def _unmasked(
+def unmasked(
     power: Float[Tensor, "batch frame region"],
 ) -> Float[Tensor, "batch frame region"]:
     """How far a region stands out of what its neighbours spread into it, 0 to 1."""
@@ -170,19 +163,7 @@ def _full_depth(rate: float) -> float:
 
 
 @lru_cache
-def _band_pass(carrier: int) -> np.ndarray:
-    """Window, and real and imaginary part of the band pass, by sub-frame.
-
-    Least squares: the response wanted at positive rates, none at negative ones and at 0.
-    """
-    time = np.arange(-_REACH, _REACH + 1) / (FRAME_RATE * SUB_FRAMES)
-    window = np.hanning(2 * _REACH + 3)[1:-1]
-    rate = np.arange(-150.0, 150.0, 1.0)
+def _kernel(carrier: int) -> Float[Tensor, "3 1 tap"]:
     depth = np.sqrt(_ASPER[carrier]) / [_full_depth(hz) for hz in _RATES_HZ]
-    wanted = np.interp(rate, [0, *_RATES_HZ, 150], [0.0, *depth, 0.0], left=0.0)
-    wave = np.exp(-2j * np.pi * np.outer(rate, time)) * window
-    tone, *_ = np.linalg.lstsq(wave, wanted.astype(complex), rcond=1e-6)
-    kernel = tone * window
-    kernel = kernel - window * kernel.sum() / window.sum()
-    # A cosine of amplitude 1 holds the positive rate with amplitude 1/2.
-    return np.stack([window / window.sum(), 2.0 * kernel.real, 2.0 * kernel.imag])
+    sample_rate = FRAME_RATE * SUB_FRAMES
+    return band_pass(_RATES_HZ, depth, sample_rate=sample_rate, reach=_REACH).float()
