@@ -99,9 +99,7 @@ def run_tracks(
         counts = turned & (reversals >= N_DISCARDED) & (reversals < N_REVERSALS)
         total[counts] += strength[counts]
         reversals += turned
-        size = np.where(
-            turned & (reversals % 2 == 0), np.maximum(0.5 * size, smallest_step), size
-        )
+        size = np.where(turned & (reversals % 2 == 0), np.maximum(0.5 * size, smallest_step), size)
         direction = np.where(move != 0, move, direction)
         strength = strength + move * size
         if np.all(reversals >= N_REVERSALS):

@@ -9,14 +9,14 @@ What the metric cannot do by design is 'not applicable', apart from what failed.
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.cache import ValueCache
-from benchmarks.datasets.table import groups
+from benchmarks.datasets.table import groups, where
 from benchmarks.metrics import Metric, UndefinedError, release
 from benchmarks.psychophysics import human as human_values
 from benchmarks.psychophysics import listener
@@ -29,7 +29,7 @@ from benchmarks.psychophysics.experiments.intensity import (
 )
 from benchmarks.psychophysics.human import HumanPoint
 from benchmarks.psychophysics.subject import Subject
-from benchmarks.results_file import replace_rows
+from benchmarks.results_file import read_results, replace_rows
 from pamt_metric.errors import InputError
 
 TIERS = ("ordering", "threshold", "shape")
@@ -72,19 +72,16 @@ class Verdict:
     reason: str = ""
 
 
-def chosen(names: Iterable[str] | None) -> list[Experiment]:
-    """The experiments of these letters, all of them for None.
+def chosen(names: Sequence[str] = ()) -> list[Experiment]:
+    """The experiments of these letters, all of them for none.
 
     Raises:
         InputError: There is no such experiment.
     """
-    if names is None:
-        return list(EXPERIMENTS.values())
-    wanted = list(names)
-    for name in wanted:
+    for name in names:
         if name not in EXPERIMENTS:
             raise InputError(f"unknown experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
-    return [EXPERIMENTS[name] for name in wanted]
+    return [EXPERIMENTS[name] for name in names or EXPERIMENTS]
 
 
 def run(
@@ -93,7 +90,7 @@ def run(
     *,
     orderings_only: bool = False,
     cache: ValueCache | None = None,
-    on_experiment: Callable[[Experiment, pd.DataFrame, pd.DataFrame], None] | None = None,
+    on_experiment: Callable[[str, pd.DataFrame, pd.DataFrame], None] = lambda *_: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every verdict on a metric, and the points behind them.
 
@@ -102,7 +99,7 @@ def run(
         experiments: What it is to hear.
         orderings_only: Leave out all that needs the internal noise.
         cache: Where values are looked up first and kept.
-        on_experiment: Called with what each experiment gave.
+        on_experiment: Called with what each experiment gave, and at last with the internal noise.
 
     Returns:
         Tables of `COLUMNS` and `POINT_COLUMNS`.
@@ -111,16 +108,17 @@ def run(
     if not orderings_only:
         fit(subject)
     verdicts, points = [], []
+
+    def keep(name: str, found: Sequence[Verdict], at: Mapping[Key, Point]) -> None:
+        verdicts.append(_verdict_table(found, name, subject))
+        points.append(_point_table(at, name, subject))
+        on_experiment(name, verdicts[-1], points[-1])
+
     for experiment in experiments:
-        found = _examine(experiment, subject, orderings_only=orderings_only)
+        keep(experiment.id, *_examine(experiment, subject, orderings_only=orderings_only))
         subject.forget()
-        verdicts.append(_verdict_table(found[0], experiment, subject))
-        points.append(_point_table(found[1], experiment.id, subject))
-        if on_experiment is not None:
-            on_experiment(experiment, verdicts[-1], points[-1])
     if not orderings_only:
-        noise = {REFERENCE: Point(subject.sigma, subject.no_sigma)}
-        points.append(_point_table(noise, SIGMA, subject))
+        keep(SIGMA, [], {REFERENCE: Point(subject.sigma, subject.no_sigma)})
     release(subject.metric)
     return pd.concat(verdicts, ignore_index=True), pd.concat(points, ignore_index=True)
 
@@ -219,12 +217,10 @@ def _judge_shape(
     return Verdict(shape.name, "shape", value, status, rule=shape.rule)
 
 
-def _verdict_table(
-    verdicts: Sequence[Verdict], experiment: Experiment, subject: Subject
-) -> pd.DataFrame:
+def _verdict_table(verdicts: Sequence[Verdict], experiment: str, subject: Subject) -> pd.DataFrame:
     today = dt.datetime.now(dt.UTC).date().isoformat()
     common = {
-        "experiment": experiment.id,
+        "experiment": experiment,
         "metric": subject.name,
         "date": today,
         "version": subject.metric.version,
@@ -233,9 +229,7 @@ def _verdict_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _point_table(
-    points: Mapping[Key, Point], experiment: str, subject: Subject
-) -> pd.DataFrame:
+def _point_table(points: Mapping[Key, Point], experiment: str, subject: Subject) -> pd.DataFrame:
     rows = [
         (experiment, curve, x, subject.name, point.value, point.reason)
         for (curve, x), point in points.items()
@@ -251,6 +245,13 @@ def write(verdicts: pd.DataFrame, points: pd.DataFrame, path: Path) -> None:
     if len(points):
         keys = ["metric", "experiment"]
         replace_rows(points, path.with_name(POINTS_NAME), keys=keys, float_format="%.6g")
+
+
+def read(path: Path, metrics: Sequence[str], experiments: Sequence[str]) -> pd.DataFrame:
+    """The verdicts on some metrics in some experiments."""
+    table = read_results(path, ("value", "human", "sd", "z"))
+    mine = table["metric"].isin(list(metrics)) & table["experiment"].isin(list(experiments))
+    return where(table, mine)
 
 
 def counts(results: pd.DataFrame) -> pd.DataFrame:

@@ -70,7 +70,9 @@ TONE_JND = Experiment(
     scale=WEBER,
     task=Detection(
         conditions=[
-            tone_increment(name, level) for name, levels in SENSATION_LEVELS.items() for level in levels
+            tone_increment(name, level)
+            for name, levels in SENSATION_LEVELS.items()
+            for level in levels
         ],
         anchors=[
             ("250 Hz", 20.0),
@@ -90,8 +92,9 @@ TONE_JND = Experiment(
         ),
         Shape(
             "log10 dI/I at 1 kHz, per 10 dB",
-            lambda points, _: 10.0
-            * shapes.slope(points, "1 kHz", low=10.0, high=80.0, transform=log_weber),
+            lambda points, _: (
+                10.0 * shapes.slope(points, "1 kHz", low=10.0, high=80.0, transform=log_weber)
+            ),
             low=-0.11,
             high=-0.03,
         ),
@@ -116,8 +119,10 @@ NOISE_JND = Experiment(
         ),
         Shape(
             "largest minus smallest from 30 to 80 dB SL, dB",
-            lambda points, _: max(points["noise", x] for x in (30.0, 60.0, 80.0))
-            - min(points["noise", x] for x in (30.0, 60.0, 80.0)),
+            lambda points, _: (
+                max(points["noise", x] for x in (30.0, 60.0, 80.0))
+                - min(points["noise", x] for x in (30.0, 60.0, 80.0))
+            ),
             high=0.3,
         ),
     ),

@@ -69,8 +69,9 @@ GROWTH = Experiment(
     shapes=(
         Shape(
             "exponent re intensity, 40 to 90 dB",
-            lambda points, _: 10.0
-            * shapes.slope(points, "1 kHz", low=40.0, high=90.0, transform=math.log10),
+            lambda points, _: (
+                10.0 * shapes.slope(points, "1 kHz", low=40.0, high=90.0, transform=math.log10)
+            ),
             low=0.27,
             high=0.33,
         ),
@@ -125,14 +126,16 @@ SUMMATION = Experiment(
         ),
         Shape(
             "80 dB minus 60 dB: from 100 to 1900 Hz wide, phon",
-            lambda points, _: _summation(points, 80, 100.0, 1900.0)
-            - _summation(points, 60, 100.0, 1900.0),
+            lambda points, _: (
+                _summation(points, 80, 100.0, 1900.0) - _summation(points, 60, 100.0, 1900.0)
+            ),
             high=0.0,
         ),
         Shape(
             "30 dB minus 60 dB: from 100 to 1900 Hz wide, phon",
-            lambda points, _: _summation(points, 30, 100.0, 1900.0)
-            - _summation(points, 60, 100.0, 1900.0),
+            lambda points, _: (
+                _summation(points, 30, 100.0, 1900.0) - _summation(points, 60, 100.0, 1900.0)
+            ),
             high=0.0,
         ),
     ),

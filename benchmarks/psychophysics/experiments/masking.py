@@ -116,8 +116,10 @@ def asymmetry(masker: str, signal: str) -> Condition:
         key=(f"{masker} masks {signal}", 1000.0),
         axis=SIGNAL_TO_MASKER,
         standard=lambda _ratio, seed: heard(masker, ASYMMETRY_MASKER_DB, seed),
-        signal=lambda ratio, seed: heard(masker, ASYMMETRY_MASKER_DB, seed)
-        + heard(signal, ASYMMETRY_MASKER_DB - ratio, seed + 50),
+        signal=lambda ratio, seed: (
+            heard(masker, ASYMMETRY_MASKER_DB, seed)
+            + heard(signal, ASYMMETRY_MASKER_DB - ratio, seed + 50)
+        ),
         fresh=True,
     )
 
@@ -248,8 +250,9 @@ MASKING_PATTERN = Experiment(
         ),
         Shape(
             "noise masks tone minus tone masks noise at 85 dB, dB",
-            lambda points, _: _pattern(points, 85, 1000.0)
-            - points["tone masks noise, 85 dB", 1000.0],
+            lambda points, _: (
+                _pattern(points, 85, 1000.0) - points["tone masks noise, 85 dB", 1000.0]
+            ),
             low=10.0,
         ),
     ),
@@ -268,9 +271,7 @@ ASYMMETRY = Experiment(
     shapes=(
         Shape("noise masks tone, dB", lambda points, _: points[_NMT.key], low=2.0, high=7.0),
         Shape("tone masks noise, dB", lambda points, _: points[_TMN.key], low=18.0, high=28.0),
-        Shape(
-            "difference, dB", lambda points, _: points[_TMN.key] - points[_NMT.key], low=12.0
-        ),
+        Shape("difference, dB", lambda points, _: points[_TMN.key] - points[_NMT.key], low=12.0),
     ),
 )
 

@@ -181,14 +181,16 @@ F0_JND = Experiment(
     shapes=(
         Shape(
             "2.5-3.5 kHz: F0 of 100 Hz over F0 of 300 Hz",
-            lambda points, _: points["2.5-3.5 kHz, sine phase", 100.0]
-            / points["2.5-3.5 kHz, sine phase", 300.0],
+            lambda points, _: (
+                points["2.5-3.5 kHz, sine phase", 100.0] / points["2.5-3.5 kHz, sine phase", 300.0]
+            ),
             low=4.0,
         ),
         Shape(
             "5-7 kHz: F0 of 200 Hz over F0 of 600 Hz",
-            lambda points, _: points["5-7 kHz, sine phase", 200.0]
-            / points["5-7 kHz, sine phase", 600.0],
+            lambda points, _: (
+                points["5-7 kHz, sine phase", 200.0] / points["5-7 kHz, sine phase", 600.0]
+            ),
             low=4.0,
         ),
         Shape(

@@ -120,9 +120,7 @@ _FLUCTUATING = {
 
 def _share_inside(points: shapes.Values, human: shapes.Humans) -> float:
     """Share of points inside the listeners' interquartile range."""
-    inside = [
-        abs(points[key] - each.value) <= INSIDE_SD * each.sd for key, each in human.items()
-    ]
+    inside = [abs(points[key] - each.value) <= INSIDE_SD * each.sd for key, each in human.items()]
     return float(np.mean(inside))
 
 
@@ -142,9 +140,7 @@ FLUCTUATION = Experiment(
             for name, make in _FLUCTUATING.items()
             for rate in FLUCTUATION_RATES
         },
-        pairs=[
-            ((name, other), (name, 4.0)) for name in _FLUCTUATING for other in (0.5, 32.0)
-        ],
+        pairs=[((name, other), (name, 4.0)) for name in _FLUCTUATING for other in (0.5, 32.0)],
         relative=True,
     ),
     shapes=(

@@ -197,7 +197,10 @@ MODULATION = Experiment(
         anchors=[("broadband", float(hz)) for hz in RATES_HZ],
     ),
     # The noise's own fluctuation hides modulation at its rates: 31 Hz of noise hold 10 Hz.
-    orderings=(ordering(_NARROW[31], _NARROW[314], -12.0), ordering(_NARROW[31], _NARROW[3], -18.0)),
+    orderings=(
+        ordering(_NARROW[31], _NARROW[314], -12.0),
+        ordering(_NARROW[31], _NARROW[3], -18.0),
+    ),
     shapes=(
         Shape("plateau, dB", _plateau, low=-29.0, high=-20.0),
         Shape(
@@ -231,7 +234,9 @@ TEMPO = Experiment(
     shapes=(
         Shape(
             "mean of 300 and 600 ms, %",
-            lambda points, _: 0.5 * (points["six intervals", 300.0] + points["six intervals", 600.0]),
+            lambda points, _: (
+                0.5 * (points["six intervals", 300.0] + points["six intervals", 600.0])
+            ),
             low=2.0,
             high=4.0,
         ),
@@ -264,9 +269,7 @@ CODECS = Experiment(
             for high, low in pairwise(CUTOFFS_KHZ)
         ),
     ),
-    shapes=(
-        Shape("threshold, ms", lambda points, _: points[_ECHO.key], low=2.0, high=20.0),
-    ),
+    shapes=(Shape("threshold, ms", lambda points, _: points[_ECHO.key], low=2.0, high=20.0),),
 )
 
 EXPERIMENTS = (GAPS, MODULATION, TEMPO, CODECS)
