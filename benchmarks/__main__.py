@@ -195,6 +195,7 @@ def psychophysics(
     if tier not in {"all", "orderings"}:
         raise InputError(f"--tier must be all or orderings, got {tier!r}")
     experiments = psychophysics_suite.chosen(_split(experiment))
+    _use_one_thread()
     contestants = _contestants(metric, LISTENERS)
     with ValueCache(cache) as values, _progress() as progress:
         task = progress.add_task("", total=len(experiments) * len(contestants))
@@ -253,6 +254,14 @@ def _contestants(metric: list[str] | None, default: Sequence[str]) -> list[Metri
         except (PamtError, ImportError) as error:
             _print_missing([f"metric {name}: {error}"])
     return made
+
+
+def _use_one_thread() -> None:
+    """Sounds of half a second are too short to share: threads would mostly wait for each other."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for metrics in processes of their own
 
 
 def _split(options: list[str] | None) -> list[str]:

@@ -57,8 +57,10 @@ def share_correct(
 
 def fit_sigma(distance: float) -> float:
     """The internal noise with which a distance from an exact copy is heard in 70.7 % of trials."""
-    at = optimize.brentq(lambda ratio: _share_of_ratio(ratio) - TARGET, 0.0, 10.0)
-    return distance / at
+    found = optimize.root_scalar(
+        lambda ratio: _share_of_ratio(ratio) - TARGET, bracket=(0.0, 10.0), method="brentq"
+    )
+    return distance / found.root
 
 
 def _share_of_ratio(ratio: float) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks import markdown
@@ -68,7 +69,7 @@ def draw(results: Path) -> list[Path]:
     metrics = sorted(set(points["metric"]), key=lambda name: (not name.startswith(OURS), name))
     drawn = []
     for (name,), part in sorted(groups(points, ["experiment"]), key=lambda each: each[0]):
-        if name == SIGMA or part["value"].isna().all():
+        if name == SIGMA or not np.isfinite(part["value"].to_numpy()).any():
             continue
         figure = results / PLOTS_FOLDER / f"psychophysics-{name}.png"
         plots.draw(EXPERIMENTS[name], part, metrics, figure)
@@ -78,8 +79,8 @@ def draw(results: Path) -> list[Path]:
 
 def share(part: pd.DataFrame) -> str:
     """`12 of 15 (3)`: held, of those that apply, and how many do not apply."""
-    held, failed = (int((part["status"] == status).sum()) for status in (HELD, FAILED))
-    unable = int((part["status"] == NOT_APPLICABLE).sum())
+    status = part["status"].tolist()
+    held, failed, unable = (status.count(name) for name in (HELD, FAILED, NOT_APPLICABLE))
     if not held + failed:
         return f"- ({unable})" if unable else ""
     return f"{held} of {held + failed}" + (f" ({unable})" if unable else "")

@@ -71,7 +71,8 @@ def rank_correlation(values: Values, human: Humans, names: list[str], *, sign: f
     for name in names:
         keys = [key for key in human if key[0] == name]
         pairs = np.array([(sign * values[key], human[key].value) for key in keys])
-        found.append(stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
+        ranks = stats.rankdata(pairs, axis=0)
+        found.append(np.corrcoef(ranks.T)[0, 1])
     return float(np.mean(found))
 
 

@@ -62,12 +62,12 @@ def tone(
 
 
 def complex_tone(
-    frequencies: Sequence[float],
-    levels_db_spl: Sequence[float],
+    frequencies: np.ndarray,
+    levels_db_spl: np.ndarray,
     duration_s: float,
     *,
     ramp_s: float,
-    phases: Sequence[float] | None = None,
+    phases: np.ndarray | None = None,
 ) -> np.ndarray:
     """Several sinusoids at once, in sine phase where none is given."""
     at = times(duration_s)

@@ -258,6 +258,6 @@ def counts(results: pd.DataFrame) -> pd.DataFrame:
     """Held, failed and not applicable, of each metric in each tier."""
     rows = []
     for (metric, tier), part in groups(results, ["metric", "tier"]):
-        numbers = [int((part["status"] == status).sum()) for status in (HELD, FAILED)]
-        rows.append((metric, tier, *numbers, len(part) - sum(numbers)))
+        status = part["status"].tolist()
+        rows.append((metric, tier, *(status.count(x) for x in (HELD, FAILED, NOT_APPLICABLE))))
     return pd.DataFrame(rows, columns=["metric", "tier", HELD, FAILED, NOT_APPLICABLE])

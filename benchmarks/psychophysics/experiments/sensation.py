@@ -56,7 +56,7 @@ def dyad(timbre: str, semitones: float, _: int) -> np.ndarray:
     levels = DYAD_DB - HARMONIC_DB_PER_OCTAVE * np.log2(numbers)
     notes = BASS_HZ * np.array([1.0, 2.0 ** (semitones / 12.0)])
     frequencies = np.outer(notes, ratios).ravel()
-    return stimuli.complex_tone(list(frequencies), list(np.tile(levels, 2)), DYAD_S, ramp_s=0.02)
+    return stimuli.complex_tone(frequencies, np.tile(levels, 2), DYAD_S, ramp_s=0.02)
 
 
 def _roughness_peak(points: shapes.Values, carrier: int) -> float:
