@@ -174,7 +174,10 @@ def _threshold(condition: Condition, subject: Subject) -> Point:
         low, heard = (low, middle) if table.share(middle) >= listener.TARGET else (middle, heard)
     step = 1.0 / axis.steps
     found = listener.run_tracks(
-        table.psychometric(), start=heard + step, step=0.5 * step, smallest_step=step / 16.0
+        table.psychometric(),
+        start=heard + step,
+        step=0.5 * step,
+        smallest_step=step / 2**N_HALVINGS,
     )
     return Point(float(axis.strength(found)))
 

@@ -28,9 +28,9 @@ TARGET = math.sqrt(0.5)
 """Share of correct answers on which two-down one-up converges: 70.7 %."""
 CHANCE = 1.0 / 3.0
 N_TRACKS = 400
-N_REVERSALS = 12
+N_REVERSALS = 20
 """Reversals of each track, of which the first `N_DISCARDED` are discarded."""
-N_DISCARDED = 4
+N_DISCARDED = 8
 MAX_TRIALS = 400
 # Gauss-Hermite nodes for the integral over the noise on the distance between the standards.
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(61)

@@ -49,10 +49,12 @@ def draw(experiment: Experiment, points: pd.DataFrame, metrics: Sequence[str], p
             mine = (points["metric"] == metric) & (points["curve"] == curve)
             _draw_metric(axes, points.loc[mine], metric, colour, experiment)
         axes.set_title(curve, fontsize=8)
+        if index >= len(curves) - n_columns:
+            axes.set_xlabel(experiment.x, fontsize=8)
+        if index % n_columns == 0:
+            axes.set_ylabel(experiment.y, fontsize=8)
         _finish(axes, experiment)
     figure.suptitle(f"{experiment.title} ({experiment.source})", fontsize=9)
-    figure.supxlabel(experiment.x, fontsize=8)
-    figure.supylabel(experiment.y, fontsize=8)
     _legend(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)

@@ -42,8 +42,7 @@ def rms_error_after_offset(values: Values, human: Humans) -> float:
 
 def correlation(values: Values, human: Humans) -> float:
     """Pearson's coefficient with the listeners' points."""
-    pairs = [(values[key], human[key].value) for key in human]
-    return float(np.corrcoef(np.array(pairs).T)[0, 1])
+    return _pearson(np.array([(values[key], human[key].value) for key in human]))
 
 
 def slope(values: Values, name: str, *, low: float, high: float, transform: Transform) -> float:
@@ -71,9 +70,15 @@ def rank_correlation(values: Values, human: Humans, names: list[str], *, sign: f
     for name in names:
         keys = [key for key in human if key[0] == name]
         pairs = np.array([(sign * values[key], human[key].value) for key in keys])
-        ranks = stats.rankdata(pairs, axis=0)
-        found.append(np.corrcoef(ranks.T)[0, 1])
+        found.append(_pearson(stats.rankdata(pairs, axis=0)))
     return float(np.mean(found))
+
+
+def _pearson(pairs: np.ndarray) -> float:
+    """NaN where one side does not vary, which holds no rule."""
+    if np.ptp(pairs, axis=0).min() == 0.0:
+        return math.nan
+    return float(np.corrcoef(pairs.T)[0, 1])
 
 
 def cutoff(values: Values, name: str, *, rise: float, plateau: float) -> float:
