@@ -33,6 +33,8 @@ BAND_HZ = 80.0
 BARK_HZ = 160.0
 """One Bark at 1 kHz."""
 ASYMMETRY_MASKER_DB = 80.0
+OTHER_NOISE = 50
+"""Added to the seed where masker and signal are both noise: they are different noise."""
 
 
 def tone_in_white_noise(n0: float, frequency: float, *, fresh: bool) -> Condition:
@@ -91,9 +93,8 @@ def masked(masker: str, masker_db: float, signal: str, frequency: float) -> Cond
         return _tone_or_band(masker, 1000.0, masker_db, seed, duration_s=0.22, width_hz=BAND_HZ)
 
     def both(level: float, seed: int) -> np.ndarray:
-        # The signal's noise is another one than the masker's.
         added = _tone_or_band(
-            signal, frequency, level, seed + 50, duration_s=0.22, width_hz=BAND_HZ
+            signal, frequency, level, seed + OTHER_NOISE, duration_s=0.22, width_hz=BAND_HZ
         )
         return masking(seed) + added
 
@@ -118,7 +119,7 @@ def asymmetry(masker: str, signal: str) -> Condition:
         standard=lambda _ratio, seed: heard(masker, ASYMMETRY_MASKER_DB, seed),
         signal=lambda ratio, seed: (
             heard(masker, ASYMMETRY_MASKER_DB, seed)
-            + heard(signal, ASYMMETRY_MASKER_DB - ratio, seed + 50)
+            + heard(signal, ASYMMETRY_MASKER_DB - ratio, seed + OTHER_NOISE)
         ),
         fresh=True,
     )
