@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.baselines import batches
 from benchmarks.metrics import HASH_LENGTH, named, package_version, register
 from pamt_metric.errors import InputError
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
@@ -72,16 +73,12 @@ class AtAbsoluteLevel:
         """
         if sample_rate != SAMPLE_RATE:
             raise InputError(f"sounds have to be at {SAMPLE_RATE} Hz, got {sample_rate}")
-        encoded = []
-        for sound in sounds:
-            waveform = torch.from_numpy(sound)[None]
-            encoded.append(self._metric.encode(waveform, torch.tensor([sound.shape[-1]])))
-        return encoded
+        return batches.encode_all(self._metric.encode, sounds)
 
     @torch.no_grad()
     def between(self, pairs: Sequence[tuple[Any, Any]]) -> list[float]:
         """The distance of each pair of what was encoded."""
-        return [float(self._metric.pair(a, b)) for a, b in pairs]
+        return batches.compare_all(self._metric.pair, pairs)
 
 
 def _state_hash(metric: Any) -> str:

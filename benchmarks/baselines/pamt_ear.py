@@ -10,17 +10,16 @@ are. Its judgements of single sounds are the ear's own: loudness and loudness le
 over frames, roughness and fluctuation strength as the mean.
 """
 
-import dataclasses
 import functools
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 import pamt_metric
 from benchmarks import waveforms
+from benchmarks.baselines import batches
 from benchmarks.metrics import UndefinedError, package_version, register, source_version
 from benchmarks.waveforms import baseline_conditions, match_channels, resample
 from pamt_metric import psychoacoustics
@@ -29,8 +28,6 @@ from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import Ear, EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
-BATCH = 32
-"""Pairs compared at once."""
 # How each judgement becomes one number.
 JUDGEMENTS = {
     "loudness": np.median,
@@ -47,7 +44,7 @@ class PamtEar:
 
     def __init__(self, *, absolute: bool = False) -> None:
         self._absolute = absolute
-        own = source_version(sys.modules[__name__], waveforms, settings=absolute)
+        own = source_version(sys.modules[__name__], waveforms, batches, settings=absolute)
         self.version = f"{package_version(pamt_metric)}-{own}"
         self.implementation = f"the ear of pamt-metric {pamt_metric.__version__}"
 
@@ -69,24 +66,12 @@ class PamtEar:
     def encode_all(self, sounds: Sequence[np.ndarray], sample_rate: int) -> list[EarTokens]:
         """The ear's tokens of sounds of any lengths."""
         resampled = [resample(sound, sample_rate, SAMPLE_RATE) for sound in sounds]
-        tokens: list[EarTokens | None] = [None] * len(sounds)
-        for shape in {sound.shape for sound in resampled}:
-            chosen = [i for i, sound in enumerate(resampled) if sound.shape == shape]
-            batch = torch.from_numpy(np.stack([resampled[i] for i in chosen]))
-            found = self._ear(batch, torch.full((len(chosen),), shape[-1]))
-            for row, i in enumerate(chosen):
-                tokens[i] = _map_tensors(found, lambda x, row=row: x[row : row + 1])
-        return [each for each in tokens if each is not None]
+        return batches.encode_all(self._ear, resampled)
 
     @torch.no_grad()
     def between(self, pairs: Sequence[tuple[EarTokens, ...]]) -> list[float]:
         """The distance of each pair of tokens of the same number of frames."""
-        values: list[float] = []
-        for start in range(0, len(pairs), BATCH):
-            sides = zip(*pairs[start : start + BATCH], strict=True)
-            a, b = (_joined(side) for side in sides)
-            values += self._distance(a, b).tolist()
-        return values
+        return batches.compare_all(self._distance, pairs)
 
     def judge(self, quantity: str, waveform: np.ndarray, sample_rate: int) -> float:
         """One of `JUDGEMENTS` of one sound.
@@ -121,16 +106,6 @@ def _without_embedding(tokens: EarTokens) -> Encoded:
     n_batch, n_frame = tokens.mask.shape
     zeros = Embedding(sequence=torch.zeros(n_batch, n_frame, 1), pooled=torch.zeros(n_batch, 1))
     return Encoded(tokens=tokens, embedding=zeros)
-
-
-def _map_tensors(tokens: EarTokens, function: Any) -> EarTokens:
-    fields = dataclasses.fields(tokens)
-    return EarTokens(**{x.name: function(getattr(tokens, x.name)) for x in fields})
-
-
-def _joined(parts: Sequence[EarTokens]) -> EarTokens:
-    names = [x.name for x in dataclasses.fields(EarTokens)]
-    return EarTokens(**{name: torch.cat([getattr(x, name) for x in parts]) for name in names})
 
 
 @register(PamtEar.name)

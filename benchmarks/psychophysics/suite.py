@@ -35,6 +35,8 @@ from pamt_metric.errors import InputError
 TIERS = ("ordering", "threshold", "shape")
 HELD, FAILED, NOT_APPLICABLE = "held", "failed", "not applicable"
 MAX_Z = 2.0
+FITTED = ("e1", REFERENCE)
+"""Held to nothing: the internal noise was fitted there."""
 COLUMNS = (
     "experiment",
     "condition",
@@ -172,11 +174,10 @@ def _judge_points(
     experiment: Experiment, points: Mapping[Key, Point], human: Mapping[Key, HumanPoint]
 ) -> Iterator[Verdict]:
     for key, point in points.items():
-        # The internal noise was fitted there.
         if key not in human or not human[key].is_target or (experiment.id, key) == FITTED:
             continue
         listeners = human[key]
-        z = experiment.scale.z(point.value, listeners) if point.value > -math.inf else math.nan
+        z = experiment.scale.z(point.value, listeners) if math.isfinite(point.value) else math.nan
         yield Verdict(
             f"{key[0]}, {key[1]:g}",
             "threshold",
@@ -188,9 +189,6 @@ def _judge_points(
             rule=f"within {MAX_Z:g} SD",
             reason=point.reason,
         )
-
-
-FITTED = ("e1", REFERENCE)
 
 
 def _status(point: Point, *, held: bool) -> str:
