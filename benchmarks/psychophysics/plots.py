@@ -114,7 +114,7 @@ def _finish(axes: Axes, experiment: Experiment) -> None:
     ):
         if wanted:
             scale("log")
-            axis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
             axis.set_major_formatter(PLAIN)
             axis.set_minor_locator(NullLocator())
             axis.set_minor_formatter(NullFormatter())
