@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what data is there, agreement, orderings, sanity, and the report."""
+"""`python -m benchmarks`: data, agreement, orderings, sanity, psychophysics, and the report."""
 
 import os
 import sys
@@ -18,6 +18,7 @@ from benchmarks import agreement as agreement_run
 from benchmarks import ceiling, summary, tables
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
+from benchmarks import psychophysics as psychophysics_suite
 from benchmarks import report as report_file
 from benchmarks import sanity as sanity_suite
 from benchmarks.cache import ValueCache
@@ -31,6 +32,7 @@ from pamt_metric.errors import InputError, PamtError
 RESULTS = Path(__file__).with_name("results")
 REPORT = Path(__file__).with_name("REPORT.md")
 OURS = "pamt"
+LISTENERS = ("pamt", "pamt-ear", "zimtohrli", "mr-stft")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # Where there is no terminal to fit into, wide enough for every column on one line.
@@ -176,6 +178,51 @@ def sanity(
 
 
 @app.command()
+def psychophysics(
+    *,
+    metric: Metrics = None,
+    tier: Annotated[
+        str, typer.Option(help="all, or orderings: what needs no internal noise, in minutes.")
+    ] = "all",
+    experiment: Annotated[
+        list[str] | None, typer.Option(help="Only this letter; again for more, or commas.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Where the verdicts go; plots beside.")] = RESULTS
+    / psychophysics_suite.FILE_NAME,
+    cache: Annotated[Path | None, typer.Option(help="Folder of cached values.")] = None,
+) -> None:
+    """Run published listening experiments with metrics as the listeners; needs no data."""
+    if tier not in {"all", "orderings"}:
+        raise InputError(f"--tier must be all or orderings, got {tier!r}")
+    experiments = psychophysics_suite.chosen(_split(experiment))
+    _use_one_thread()
+    contestants = _contestants(metric, LISTENERS)
+    with ValueCache(cache) as values, _progress() as progress:
+        task = progress.add_task("", total=len(experiments) * len(contestants))
+        for contestant in contestants:
+
+            def keep(experiment: str, verdicts: pd.DataFrame, points: pd.DataFrame) -> None:
+                psychophysics_suite.write(verdicts, points, results)
+                progress.advance(task, experiment != psychophysics_suite.SIGMA)
+
+            progress.update(task, description=contestant.name)
+            psychophysics_suite.run(
+                contestant,
+                experiments,
+                orderings_only=tier == "orderings",
+                cache=values,
+                on_experiment=keep,
+            )
+    record_runs(contestants, results.with_name("runs.csv"), benchmark="psychophysics")
+    names = [contestant.name for contestant in contestants]
+    found = psychophysics_suite.read(results, names, [each.id for each in experiments])
+    if tier == "all":
+        console.print(tables.thresholds(found))
+        psychophysics_suite.draw(results.parent)
+    console.print(tables.psychophysics(psychophysics_suite.counts(found)))
+
+
+@app.command()
 def report(
     *,
     results: Annotated[Path, typer.Option(help="Folder of the CSV files.")] = RESULTS,
@@ -197,8 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _contestants(metric: list[str] | None, default: Sequence[str]) -> list[Metric]:
     """The metrics that were asked for; of the default ones, those that can run here."""
-    given = [name.strip() for option in metric or [] for name in option.split(",")]
-    named = [name for name in given if name]
+    named = _split(metric)
     if named:
         return [register.make(name) for name in named]
     made: list[Metric] = []
@@ -208,6 +254,20 @@ def _contestants(metric: list[str] | None, default: Sequence[str]) -> list[Metri
         except (PamtError, ImportError) as error:
             _print_missing([f"metric {name}: {error}"])
     return made
+
+
+def _use_one_thread() -> None:
+    """Sounds of half a second are too short to share: threads would mostly wait for each other."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for metrics in processes of their own
+
+
+def _split(options: list[str] | None) -> list[str]:
+    """Options that were given several times, or with commas, as one list."""
+    given = [name.strip() for option in options or [] for name in option.split(",")]
+    return [name for name in given if name]
 
 
 def _read(

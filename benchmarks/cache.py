@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +76,20 @@ class ValueCache:
         self, reference: str, test: str, metric: str, version: str, measurement: Measurement
     ) -> None:
         """Keeps a measurement of two sounds given by their hashes, if another run would agree."""
-        if not measurement.lasting:
-            return
-        value = None if math.isnan(measurement.value) else measurement.value
+        self.put_all({(reference, test): measurement}, metric, version)
+
+    def put_all(
+        self, measurements: Mapping[tuple[str, str], Measurement], metric: str, version: str
+    ) -> None:
+        """The same for many pairs of hashes, written at once: each writing waits for the disk."""
+        rows = [
+            (*pair, metric, version, None if math.isnan(each.value) else each.value, each.reason)
+            for pair, each in measurements.items()
+            if each.lasting
+        ]
         with self._connection:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?, ?, ?)",
-                (reference, test, metric, version, value, measurement.reason),
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?, ?, ?)", rows
             )
 
     def _hash(self, path: str) -> str:

@@ -55,6 +55,7 @@ class Guarded:
         self.name = metric.name
         self.version = metric.version
         self.implementation = implementation(metric)
+        self._at_absolute_level = getattr(metric, "at_absolute_level", None)
         self._pickled = pickle.dumps(metric)
         self._time_limit_s = time_limit_s
         self._start_limit_s = start_limit_s
@@ -83,6 +84,10 @@ class Guarded:
         if measurement.reason:
             raise UndefinedError(measurement.reason)
         return measurement.value
+
+    def at_absolute_level(self) -> Metric:
+        """What the metric offers for sounds at the level they have; itself where it has nothing."""
+        return self if self._at_absolute_level is None else self._at_absolute_level()
 
     def close(self) -> None:
         """Ends the process; another call starts a new one."""

@@ -3,7 +3,6 @@
 The same files give the same report, byte for byte, and the same plots.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,9 @@ import pandas as pd
 from benchmarks import ceiling, orderings, plots, summary, tables
 from benchmarks.datasets.splits import HELD_OUT, TRAIN
 from benchmarks.datasets.table import groups, records, where
+from benchmarks.markdown import image as _image
+from benchmarks.markdown import table as _markdown
+from benchmarks.psychophysics.section import section as _psychophysics
 from benchmarks.results_file import read_results, read_text
 from benchmarks.sanity import suite
 
@@ -29,8 +31,8 @@ def write(results: Path, output: Path) -> None:
     """Writes the report, and its plots into `plots/` beside the result files.
 
     Args:
-        results: Folder of agreement.csv, ceilings.csv, listeners.csv, orderings.csv, sanity.csv and
-            runs.csv; what is not there is said to be missing.
+        results: Folder of agreement.csv, ceilings.csv, listeners.csv, orderings.csv, sanity.csv,
+            psychophysics.csv and runs.csv; what is not there is said to be missing.
         output: The Markdown file; its images are given relative to it.
     """
     sections = [
@@ -38,6 +40,7 @@ def write(results: Path, output: Path) -> None:
         *_agreement(results, output),
         *_orderings(results / "orderings.csv"),
         *_sanity(results, output),
+        *_psychophysics(results, output),
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("\n\n".join(sections) + "\n")
@@ -261,13 +264,3 @@ def _ours_first(name: str) -> tuple[bool, str]:
 
 def _percent(share: float) -> str:
     return "-" if pd.isna(share) else f"{100 * share:.0f}"
-
-
-def _image(path: Path, output: Path, text: str) -> str:
-    target = os.path.relpath(path.resolve(), output.resolve().parent)
-    return f"![{text}]({Path(target).as_posix()})"
-
-
-def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

@@ -94,3 +94,25 @@ def sanity(summary: pd.DataFrame, metrics: Sequence[str]) -> Table:
         n_clips = str(max(part["n_clips"]))
         table.add_row(probe, n_clips, *(held.get(metric, "-") for metric in metrics))
     return table
+
+
+def thresholds(results: pd.DataFrame) -> Table:
+    """Each metric's threshold beside the listeners', of those that can be compared."""
+    table = Table(
+        *("experiment", "condition", "metric", "threshold", "listeners", "SD", "z", "status"),
+        title="thresholds with one internal noise a metric",
+    )
+    for row in records(results):
+        if row["tier"] == "threshold":
+            names = row["experiment"], row["condition"], row["metric"]
+            numbers = (figure(row[key]) for key in ("value", "human", "sd", "z"))
+            table.add_row(*names, *numbers, row["status"])
+    return table
+
+
+def psychophysics(counts: pd.DataFrame) -> Table:
+    """What held of each metric in each tier."""
+    table = Table(*counts.columns, title="listening experiments")
+    for row in records(counts):
+        table.add_row(*(str(cell) for cell in row.values()))
+    return table

@@ -60,6 +60,15 @@ def baseline_conditions(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.nd
         Two float32 arrays `(time,)` of the same length.
     """
     a, b = (_at_target_rms(x.astype(np.float64).mean(axis=0)) for x in (a, b))
+    return _padded(a, b)
+
+
+def absolute_conditions(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same at the level they have."""
+    return _padded(*(x.astype(np.float64).mean(axis=0) for x in (a, b)))
+
+
+def _padded(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n_samples = max(len(a), len(b))
     a, b = (np.pad(x, (0, n_samples - len(x))).astype(np.float32) for x in (a, b))
     return a, b

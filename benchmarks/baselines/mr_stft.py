@@ -19,7 +19,7 @@ import torch
 from benchmarks import waveforms
 from benchmarks.guard import Guarded
 from benchmarks.metrics import UndefinedError, distribution, register, source_version
-from benchmarks.waveforms import baseline_conditions
+from benchmarks.waveforms import absolute_conditions, baseline_conditions
 
 LARGEST_FFT = 2048
 # The STFT mirrors half a window at both ends, which needs one sample more than that.
@@ -31,11 +31,16 @@ class MultiResolutionStft:
 
     name = "mr-stft"
 
-    def __init__(self) -> None:
+    def __init__(self, *, absolute: bool = False) -> None:
+        self._conditions = absolute_conditions if absolute else baseline_conditions
         self.implementation = distribution("auraloss", extra="bench")
         self.version = source_version(
-            sys.modules[__name__], waveforms, settings=self.implementation
+            sys.modules[__name__], waveforms, settings=(self.implementation, absolute)
         )
+
+    def at_absolute_level(self) -> Guarded:
+        """The same metric, for sounds at the level they have."""
+        return Guarded(MultiResolutionStft(absolute=True))
 
     @functools.cached_property
     def _loss(self) -> Any:
@@ -48,7 +53,7 @@ class MultiResolutionStft:
         Raises:
             UndefinedError: The sounds are shorter than half the largest window.
         """
-        a, b = baseline_conditions(a, b)
+        a, b = self._conditions(a, b)
         if len(a) < MIN_SAMPLES:
             raise UndefinedError(f"{len(a)} samples are too short: it needs {MIN_SAMPLES}")
         pair = [torch.from_numpy(x)[None, None] for x in (a, b)]

@@ -1,12 +1,16 @@
 """Our own metric as one contestant among many, and the parts of its comparison."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.baselines import batches
 from benchmarks.metrics import HASH_LENGTH, named, package_version, register
+from pamt_metric.errors import InputError
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
 PARTS = ("fidelity", "content", "added", "missing")
 
@@ -35,6 +39,46 @@ class Pamt:
         if self._part == "distance":
             return float(self._metric.distance(*pair, sample_rate=sample_rate))
         return float(getattr(self._metric.compare(*pair, sample_rate=sample_rate), self._part))
+
+    def at_absolute_level(self) -> "AtAbsoluteLevel":
+        """The same distance, without matching levels or aligning, whatever the part."""
+        return AtAbsoluteLevel(self._metric, name=self.name, version=self.version)
+
+
+class AtAbsoluteLevel:
+    """The distance with `level="absolute"` and `align="none"`, each sound encoded once.
+
+    Takes mono or stereo sounds of one length at 48 kHz, as the psychophysics suite makes them.
+    """
+
+    def __init__(self, metric: Any, *, name: str, version: str) -> None:
+        self.name, self.version = name, f"{version}-absolute"
+        self._metric = metric
+
+    @torch.no_grad()
+    def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
+        """The distance of b from a."""
+        pair = torch.from_numpy(a), torch.from_numpy(b)
+        found = self._metric.distance(
+            *pair, sample_rate=sample_rate, level="absolute", align="none"
+        )
+        return float(found)
+
+    @torch.no_grad()
+    def encode_all(self, sounds: Sequence[np.ndarray], sample_rate: int) -> list[Any]:
+        """What ear and head make of each sound.
+
+        Raises:
+            InputError: They are not at the rate of the ear.
+        """
+        if sample_rate != SAMPLE_RATE:
+            raise InputError(f"sounds have to be at {SAMPLE_RATE} Hz, got {sample_rate}")
+        return batches.encode_all(self._metric.encode, sounds)
+
+    @torch.no_grad()
+    def between(self, pairs: Sequence[tuple[Any, Any]]) -> list[float]:
+        """The distance of each pair of what was encoded."""
+        return batches.compare_all(self._metric.pair, pairs)
 
 
 def _state_hash(metric: Any) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import waveforms
 from benchmarks.guard import Guarded
 from benchmarks.metrics import distribution, register, source_version
-from benchmarks.waveforms import baseline_conditions, resample
+from benchmarks.waveforms import absolute_conditions, baseline_conditions, resample
 
 SAMPLE_RATE = 48_000
 
@@ -27,16 +27,21 @@ class Zimtohrli:
 
     name = "zimtohrli"
 
-    def __init__(self) -> None:
+    def __init__(self, *, absolute: bool = False) -> None:
+        self._conditions = absolute_conditions if absolute else baseline_conditions
         self.implementation = distribution("zimtohrli", extra="peers")
         self.version = source_version(
-            sys.modules[__name__], waveforms, settings=self.implementation
+            sys.modules[__name__], waveforms, settings=(self.implementation, absolute)
         )
+
+    def at_absolute_level(self) -> Guarded:
+        """The same metric, for sounds at the level they have."""
+        return Guarded(Zimtohrli(absolute=True))
 
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
         """Run it guarded: some input ends the process."""
         zimtohrli = importlib.import_module("zimtohrli")
-        a, b = (resample(x, sample_rate, SAMPLE_RATE) for x in baseline_conditions(a, b))
+        a, b = (resample(x, sample_rate, SAMPLE_RATE) for x in self._conditions(a, b))
         return float(zimtohrli.Pyohrli().distance(a, b))
 
 
