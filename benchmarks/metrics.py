@@ -51,7 +51,14 @@ class MissingPackageError(ConfigError):
     """The package that a metric wraps is not installed; the message names the extra."""
 
 
-class Metric(Protocol):
+class Named(Protocol):
+    """What results say of where their values come from."""
+
+    name: str
+    version: str
+
+
+class Metric(Named, Protocol):
     """What the benchmark needs of a contestant.
 
     Attributes:
@@ -60,9 +67,6 @@ class Metric(Protocol):
 
     `implementation`, if it has one, says for a reader what computes the value: `pesq 0.0.4`.
     """
-
-    name: str
-    version: str
 
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
         """How different b sounds from the reference a, both float32 `(channel, time)`."""
@@ -133,7 +137,7 @@ def measure(metric: Metric, a: np.ndarray, b: np.ndarray, sample_rate: int) -> M
     return Measurement(value, "" if math.isfinite(value) else f"the metric returned {value}")
 
 
-def implementation(metric: Metric) -> str:
+def implementation(metric: Named) -> str:
     """What computes the metric's values, for a reader: its own words, else its version."""
     return getattr(metric, "implementation", metric.version)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import waveforms
+from benchmarks.baselines import bs1387
 from benchmarks.baselines.bs1387.ear import at_48_khz
 from benchmarks.metrics import package_version, source_version
 
@@ -28,7 +29,7 @@ class Bs1387Metric:
         self.version = source_version(
             sys.modules[value.__module__],
             waveforms,
-            settings=package_version(sys.modules[__package__]),
+            settings=package_version(bs1387),
         )
 
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
