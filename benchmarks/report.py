@@ -20,6 +20,8 @@ from benchmarks.sanity import suite
 
 OURS = "pamt"
 OUT_OF_FOLD = f", {CROSS_VALIDATED}"
+# The part of our comparison that answers a question of the separation study.
+PART_OF_QUESTION = {"quality": "pamt-fidelity", "interference": "pamt-added"}
 SPLIT_NOTES = {
     HELD_OUT: "For reporting only: nothing was chosen by these figures.",
     TRAIN: "Our models are chosen and trained on these pairs. Of ours only out-of-fold values are "
@@ -102,7 +104,7 @@ def _agreement(results: Path, output: Path) -> Iterable[str]:
             yield f"#### {plots.panel_title(dataset, question)}, {split}"
             yield _means(_of(means, **which), _of(listeners, **which))
             yield from _ceiling(_of(overall, **which), len(set(part["study"])))
-            for name in _compared(part):
+            for name in _compared(part, question):
                 yield from _differences(part, name)
             yield _studies(part)
         name = OURS + OUT_OF_FOLD if split == TRAIN else OURS
@@ -122,10 +124,11 @@ def _shown(items: pd.DataFrame) -> pd.DataFrame:
     return where(named, ~seen)
 
 
-def _compared(items: pd.DataFrame) -> list[str]:
-    """Which of our metrics are compared with all others: the distance, and what has no other."""
-    out_of_fold = set(where(items, items["origin"] == CROSS_VALIDATED)["metric"])
-    return sorted(out_of_fold | ({OURS} & set(items["metric"])))
+def _compared(items: pd.DataFrame, question: str) -> list[str]:
+    """Which of our metrics are compared with all others: the distance, and the question's part."""
+    ours = [OURS, PART_OF_QUESTION.get(question, OURS)]
+    names = dict.fromkeys(name + mark for name in ours for mark in ("", OUT_OF_FOLD))
+    return [name for name in names if name in set(items["metric"])]
 
 
 def _means(means: pd.DataFrame, listeners: pd.DataFrame) -> str:

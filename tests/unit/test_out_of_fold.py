@@ -111,7 +111,8 @@ def test_report_shows_ours_on_the_train_split_only_out_of_fold(tmp_path: Path) -
     seen = items(human, human).assign(metric="pamt")
     unseen = items(human, [2.0, 1.0, 3.0, 4.0]).assign(metric="pamt-added", origin=CROSS_VALIDATED)
     baseline = items(human, human[::-1]).assign(metric="mr-stft")
-    agreement.write_items(pd.concat([seen, unseen, baseline]), tmp_path / "agreement.csv")
+    all_items = pd.concat([seen, unseen, baseline]).assign(question="interference")
+    agreement.write_items(all_items, tmp_path / "agreement.csv")
     report.write(tmp_path, tmp_path / "REPORT.md")
     text = (tmp_path / "REPORT.md").read_text()
     assert "| pamt-added, cross-validated | 4 | 0.80 |" in text
