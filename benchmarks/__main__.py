@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: data, agreement, orderings, sanity, psychophysics, and the report."""
+"""`python -m benchmarks`: data, agreement, crossval, orderings, sanity, psychophysics, report."""
 
 import os
 import sys
@@ -15,17 +15,17 @@ from rich.table import Table
 
 import benchmarks.baselines  # noqa: F401 (registers the metrics)
 from benchmarks import agreement as agreement_run
-from benchmarks import ceiling, summary, tables
+from benchmarks import ceiling, out_of_fold, summary, tables
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
 from benchmarks import psychophysics as psychophysics_suite
 from benchmarks import report as report_file
 from benchmarks import sanity as sanity_suite
-from benchmarks.cache import ValueCache
-from benchmarks.datasets import READERS, SPLITS, Reading, custom, find_root, recordings
+from benchmarks.cache import ValueCache, content_hash
+from benchmarks.datasets import READERS, SPLITS, TRAIN, Reading, custom, find_root, recordings
 from benchmarks.datasets import read as read_datasets
 from benchmarks.datasets.table import DATA_VARIABLE, groups
-from benchmarks.metrics import DEFAULT_METRICS, Metric
+from benchmarks.metrics import DEFAULT_METRICS, HASH_LENGTH, Metric
 from benchmarks.results_file import record_runs, replace_rows
 from pamt_metric.errors import InputError, PamtError
 
@@ -48,6 +48,9 @@ Metrics = Annotated[
         "--metric", "--metrics", help="Name, or name@argument; again for more, or commas."
     ),
 ]
+
+Items = Annotated[Path, typer.Option(help="Where per-item values go.")]
+Studies = Annotated[bool, typer.Option(help="Also print each study.")]
 
 
 @app.command()
@@ -84,17 +87,21 @@ def agreement(
     csv: Annotated[
         Path | None, typer.Option(help="Your own listening test instead (benchmarks/README.md).")
     ] = None,
-    items: Annotated[Path, typer.Option(help="Where per-item values go.")] = RESULTS
-    / "agreement.csv",
+    items: Items = RESULTS / "agreement.csv",
     cache: Annotated[Path | None, typer.Option(help="Folder of cached values.")] = None,
-    studies: Annotated[bool, typer.Option(help="Also print each study.")] = False,
+    studies: Studies = False,
 ) -> None:
-    """Correlate metrics with human judgements, within each study."""
+    """Correlate metrics with human judgements, within each study.
+
+    On the train split the default is the baselines: a model that was trained there has values of
+    its own from `crossval` alone.
+    """
     if split not in SPLITS:
         raise InputError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
     reading, root = _read(data, split, dataset, csv)
     table = reading.table
-    contestants = _contestants(metric, DEFAULT_METRICS)
+    trained = {OURS} if split == TRAIN else set()
+    contestants = _contestants(metric, [x for x in DEFAULT_METRICS if x not in trained])
     with ValueCache(cache) as values, _progress() as progress:
         task = progress.add_task("", total=len(table) * len(contestants))
         results = []
@@ -107,13 +114,26 @@ def agreement(
     agreement_run.write_items(result, items, root=root)
     record_runs(contestants, items.with_name("runs.csv"), benchmark="agreement", split=split)
     _write_listeners(result, reading, items)
-    if studies:
-        console.print(tables.studies(summary.by_study(result)))
-    console.print(tables.datasets(summary.by_dataset(result)))
-    compared = summary.differences(result, metric=OURS)
-    if len(compared):
-        console.print(tables.differences(compared, OURS))
-    _print_undefined(result)
+    _print_agreement(result, studies=studies)
+
+
+@app.command()
+def crossval(
+    values: Annotated[Path, typer.Argument(help="CSV of out-of-fold values (out_of_fold.py).")],
+    *,
+    data: Data = None,
+    items: Items = RESULTS / "agreement.csv",
+    studies: Studies = False,
+) -> None:
+    """Add a trained metric's out-of-fold values on the train split to the results."""
+    reading, root = _read(data, TRAIN, None, None)
+    result = out_of_fold.read(values, reading.table, root=root)
+    agreement_run.write_items(result, items, root=root)
+    version = content_hash(values)[:HASH_LENGTH]
+    sources = [out_of_fold.Source(name, version) for name in dict.fromkeys(result["metric"])]
+    record_runs(sources, items.with_name("runs.csv"), benchmark="crossval", split=TRAIN)
+    _write_listeners(result, reading, items)
+    _print_agreement(result, studies=studies)
 
 
 @app.command()
@@ -305,6 +325,16 @@ def _print_missing(lines: Iterable[str]) -> None:
 def _progress() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+
+
+def _print_agreement(result: pd.DataFrame, *, studies: bool) -> None:
+    if studies:
+        console.print(tables.studies(summary.by_study(result)))
+    console.print(tables.datasets(summary.by_dataset(result)))
+    compared = summary.differences(result, metric=OURS)
+    if len(compared):
+        console.print(tables.differences(compared, OURS))
+    _print_undefined(result)
 
 
 def _print_undefined(result: pd.DataFrame) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.cache import ValueCache
+from benchmarks.datasets import path_in_repository
 from benchmarks.datasets.table import records
 from benchmarks.metrics import Measurement, Metric, measure
-from benchmarks.results_file import relative_paths, replace_rows
+from benchmarks.results_file import replace_rows
 from benchmarks.waveforms import read_pair
 from pamt_metric.errors import InputError
 
@@ -25,8 +26,13 @@ ITEM_COLUMNS = (
     "human",
     "metric",
     "value",
+    "origin",
     "reason",
 )
+# `origin` of a value that was measured here; of one that a model gave to pairs which it was not
+# trained on (`benchmarks.out_of_fold`).
+MEASURED = ""
+CROSS_VALIDATED = "cross-validated"
 # A run replaces the rows of the file that have these in common with it.
 REPLACED_KEYS = ["dataset", "split", "metric"]
 
@@ -53,6 +59,7 @@ def values(
     items = table.assign(
         metric=metric.name,
         value=[measurement.value for measurement in measurements],
+        origin=MEASURED,
         reason=[measurement.reason for measurement in measurements],
     )
     return pd.DataFrame(items, columns=list(ITEM_COLUMNS)).reset_index(drop=True)
@@ -78,6 +85,23 @@ def _measure_files(
 def write_items(items: pd.DataFrame, path: Path, *, root: Path | None = None) -> None:
     """Writes per-item values; rows of other metrics or splits that are in the file already stay.
 
-    Paths below `root` are written relative to it.
+    Seven digits keep all of a float32.
+
+    Args:
+        items: With `ITEM_COLUMNS`.
+        path: The CSV file.
+        root: The data root, for `repository_paths`.
     """
-    replace_rows(relative_paths(items, root), path, keys=REPLACED_KEYS)
+    written = repository_paths(items, root)
+    replace_rows(written, path, keys=REPLACED_KEYS, float_format="%.7g")
+
+
+def repository_paths(pairs: pd.DataFrame, root: Path | None) -> pd.DataFrame:
+    """The same pairs with both paths as `benchmarks.datasets.path_in_repository` gives them."""
+    rows = records(pairs[["dataset", "reference", "test"]])
+    return pairs.assign(
+        **{
+            column: [path_in_repository(row[column], row["dataset"], root) for row in rows]
+            for column in ("reference", "test")
+        }
+    )

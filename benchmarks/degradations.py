@@ -19,7 +19,8 @@ from scipy import ndimage, signal
 
 from pamt_metric.errors import ConfigError, InputError, PamtError
 
-FFMPEG_TIMEOUT_S = 120.0
+# A second of work on an idle machine; a busy one may need minutes.
+FFMPEG_TIMEOUT_S = 600.0
 # Low-pass: transition from pass band to 60 dB down, as a share of the cut-off.
 TRANSITION_SHARE = 0.1
 STOP_BAND_DB = 80.0
@@ -238,14 +239,20 @@ def _ffmpeg(arguments: list[str], waveform: np.ndarray | None = None) -> bytes:
         raise PamtError("codecs, pitch and tempo need ffmpeg: install it and put it on the PATH")
     given = None if waveform is None else _float32(waveform.T).astype("<f4").tobytes()
     command = [executable, "-nostdin", "-loglevel", "error", "-y", "-threads", "1"]
-    done = subprocess.run(
-        [*command, *arguments],
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
-        timeout=FFMPEG_TIMEOUT_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*command, *arguments],
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            timeout=FFMPEG_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise PamtError(
+            f"ffmpeg {' '.join(arguments)} took longer than {FFMPEG_TIMEOUT_S:g} s; is the machine "
+            "busy?"
+        ) from None
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
         raise PamtError(

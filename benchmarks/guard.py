@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.metrics import LostError, Measurement, Metric, UndefinedError, implementation
+from benchmarks.measurement import LostError, Measurement, Metric, UndefinedError, implementation
 
 # For each pair, far above what any default baseline takes for 10 s of sound.
 TIME_LIMIT_S = 120.0

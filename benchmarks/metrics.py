@@ -9,16 +9,42 @@ raises `UndefinedError` with the reason. `make("pamt")` builds a registered one;
 import hashlib
 import importlib.metadata
 import inspect
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
-import numpy as np
-
+from benchmarks.measurement import (
+    LostError,
+    Measurement,
+    Metric,
+    Named,
+    UndefinedError,
+    implementation,
+    measure,
+)
 from pamt_metric.errors import ConfigError
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "HASH_LENGTH",
+    "REGISTRY",
+    "LostError",
+    "Maker",
+    "Measurement",
+    "Metric",
+    "MissingPackageError",
+    "Named",
+    "UndefinedError",
+    "distribution",
+    "implementation",
+    "make",
+    "measure",
+    "named",
+    "package_version",
+    "register",
+    "release",
+    "source_version",
+]
 
 HASH_LENGTH = 16
 # What a run compares when nobody says: all that the extras `bench` and `peers` install.
@@ -39,47 +65,8 @@ DEFAULT_METRICS = (
 )
 
 
-class UndefinedError(Exception):
-    """The metric has no answer for this pair; the message is the reason."""
-
-
-class LostError(UndefinedError):
-    """No answer this time: the process that looked for one crashed or took too long."""
-
-
 class MissingPackageError(ConfigError):
     """The package that a metric wraps is not installed; the message names the extra."""
-
-
-class Metric(Protocol):
-    """What the benchmark needs of a contestant.
-
-    Attributes:
-        name: What tables call it.
-        version: Changes whenever its values may change; values are cached under it.
-
-    `implementation`, if it has one, says for a reader what computes the value: `pesq 0.0.4`.
-    """
-
-    name: str
-    version: str
-
-    def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
-        """How different b sounds from the reference a, both float32 `(channel, time)`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A value, or NaN and the reason why there is none.
-
-    Attributes:
-        lasting: Another run would find the same; false where its process was lost.
-    """
-
-    value: float
-    reason: str = ""
-    lasting: bool = True
 
 
 Maker = Callable[[str | None], Metric]
@@ -118,24 +105,6 @@ def release(metric: Metric) -> None:
 def named(name: str, argument: str | None) -> str:
     """What results call a metric made with an argument: no more of a path than its end."""
     return name if argument is None else f"{name}@{Path(argument).name}"
-
-
-def measure(metric: Metric, a: np.ndarray, b: np.ndarray, sample_rate: int) -> Measurement:
-    """One value; whatever goes wrong inside the metric costs this pair only, and is named."""
-    try:
-        value = float(metric(a, b, sample_rate))
-    except LostError as error:
-        return Measurement(math.nan, str(error), lasting=False)
-    except UndefinedError as error:
-        return Measurement(math.nan, str(error))
-    except Exception as error:  # noqa: BLE001 (a foreign metric may raise anything)
-        return Measurement(math.nan, f"{type(error).__name__}: {error}".splitlines()[0])
-    return Measurement(value, "" if math.isfinite(value) else f"the metric returned {value}")
-
-
-def implementation(metric: Metric) -> str:
-    """What computes the metric's values, for a reader: its own words, else its version."""
-    return getattr(metric, "implementation", metric.version)
 
 
 def distribution(package: str, *, extra: str) -> str:

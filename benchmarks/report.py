@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import ceiling, orderings, plots, summary, tables
+from benchmarks.agreement import CROSS_VALIDATED
 from benchmarks.datasets.splits import HELD_OUT, TRAIN
 from benchmarks.datasets.table import groups, records, where
 from benchmarks.markdown import image as _image
@@ -20,9 +21,14 @@ from benchmarks.results_file import read_results, read_text
 from benchmarks.sanity import suite
 
 OURS = "pamt"
+OUT_OF_FOLD = f", {CROSS_VALIDATED}"
+# The part of our comparison that answers a question of the separation study.
+PART_OF_QUESTION = {"quality": "pamt-fidelity", "interference": "pamt-added"}
 SPLIT_NOTES = {
     HELD_OUT: "For reporting only: nothing was chosen by these figures.",
-    TRAIN: "Models may have been chosen or trained on these pairs: not a result.",
+    TRAIN: "Our models are chosen and trained on these pairs. Of ours only out-of-fold values are "
+    "shown, marked `cross-validated`: each is from a model that had nothing of the pair's group in "
+    "training. They guided choices, so they may flatter. No baseline was fitted to these pairs.",
 }
 PLOTS_FOLDER = "plots"
 
@@ -83,7 +89,7 @@ def _agreement(results: Path, output: Path) -> Iterable[str]:
         "again, where their own ratings are published. A dash: the metric has no value in some "
         "study."
     )
-    items = read_results(path, ["human", "value"])
+    items = _shown(read_results(path, ["human", "value"]))
     ceilings = _optional(results / "ceilings.csv", ceiling.COLUMNS)
     listeners = _optional(results / "listeners.csv", summary.LISTENER_COLUMNS)
     splits = [split for split in (HELD_OUT, TRAIN) if split in set(items["split"])]
@@ -101,20 +107,38 @@ def _agreement(results: Path, output: Path) -> Iterable[str]:
             yield f"#### {plots.panel_title(dataset, question)}, {split}"
             yield _means(_of(means, **which), _of(listeners, **which))
             yield from _ceiling(_of(overall, **which), len(set(part["study"])))
-            yield from _differences(part)
+            for name in _compared(part, question):
+                yield from _differences(part, name)
             yield _studies(part)
-        ours = _of(here, metric=OURS)
+        name = OURS + OUT_OF_FOLD if split == TRAIN else OURS
+        ours = _of(here, metric=name)
         if len(ours):
             scatter = folder / f"scatter-{split}.png"
-            plots.human_against_value(ours, scatter, metric=OURS)
-            yield _image(scatter, output, f"{OURS} against listeners, {split}")
+            plots.human_against_value(ours, scatter, metric=name)
+            yield _image(scatter, output, f"{name} against listeners, {split}")
+
+
+def _shown(items: pd.DataFrame) -> pd.DataFrame:
+    """All but values that a model of ours gives to its own training pairs; out-of-fold named so."""
+    name = items["metric"]
+    out_of_fold = items["origin"] == CROSS_VALIDATED
+    seen = (items["split"] == TRAIN) & name.str.startswith(OURS) & ~out_of_fold
+    named = items.assign(metric=name.where(~out_of_fold, name + OUT_OF_FOLD))
+    return where(named, ~seen)
+
+
+def _compared(items: pd.DataFrame, question: str) -> list[str]:
+    """Which of our metrics are compared with all others: the distance, and the question's part."""
+    ours = [OURS, PART_OF_QUESTION.get(question, OURS)]
+    names = dict.fromkeys(name + mark for name in ours for mark in ("", OUT_OF_FOLD))
+    return [name for name in names if name in set(items["metric"])]
 
 
 def _means(means: pd.DataFrame, listeners: pd.DataFrame) -> str:
     drawn = {row["metric"]: row for row in records(listeners)}
     rows = []
     for row in records(means.sort_values(["spearman", "metric"], ascending=[False, True])):
-        again = drawn.get(row["metric"])
+        again = drawn.get(row["metric"].removesuffix(OUT_OF_FOLD))
         rows.append(
             (
                 row["metric"],
@@ -151,8 +175,8 @@ def _ceiling(ceilings: pd.DataFrame, n_studies: int) -> Iterable[str]:
         )
 
 
-def _differences(items: pd.DataFrame) -> Iterable[str]:
-    compared = summary.differences(items, metric=OURS)
+def _differences(items: pd.DataFrame, metric: str) -> Iterable[str]:
+    compared = summary.differences(items, metric=metric)
     if compared.empty:
         return
     rows = [
@@ -166,7 +190,7 @@ def _differences(items: pd.DataFrame) -> Iterable[str]:
         for row in records(compared.sort_values(["difference", "baseline"], ascending=False))
         if np.isfinite(row["difference"])
     ]
-    head = (f"{OURS} minus", "pairs of both", "mean Spearman", "95 % interval", "p")
+    head = (f"{metric} minus", "pairs of both", "mean Spearman", "95 % interval", "p")
     note = "Paired bootstrap over sounds; p is two-sided and not corrected for their number."
     yield f"{_markdown(head, rows)}\n\n{note}"
 

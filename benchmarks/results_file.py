@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 import pamt_metric
-from benchmarks.datasets.table import groups, records
-from benchmarks.metrics import Metric, implementation
+from benchmarks.datasets.table import groups
+from benchmarks.metrics import Named, implementation
 
 RUN_COLUMNS = (
     "benchmark",
@@ -48,7 +48,7 @@ def read_results(path: Path, numbers: Iterable[str]) -> pd.DataFrame:
     return table.assign(**{column: pd.to_numeric(table[column]) for column in given})
 
 
-def record_runs(metrics: Iterable[Metric], path: Path, *, benchmark: str, split: str = "") -> None:
+def record_runs(metrics: Iterable[Named], path: Path, *, benchmark: str, split: str = "") -> None:
     """Notes which implementation of each metric was measured, with which package, and when."""
     today = dt.datetime.now(dt.UTC).date().isoformat()
     rows = [
@@ -65,19 +65,3 @@ def record_runs(metrics: Iterable[Metric], path: Path, *, benchmark: str, split:
     ]
     table = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
     replace_rows(table, path, keys=["benchmark", "split", "metric"])
-
-
-def relative_paths(table: pd.DataFrame, root: Path | None) -> pd.DataFrame:
-    """Paths of `reference` and `test` below a folder, written relative to it."""
-    if root is None or table.empty:
-        return table
-    return table.assign(
-        **{
-            column: [_below(row[column], root) for row in records(table[[column]])]
-            for column in ("reference", "test")
-        }
-    )
-
-
-def _below(path: str, root: Path) -> str:
-    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path

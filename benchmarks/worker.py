@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import BinaryIO
 
-from benchmarks.metrics import measure
+from benchmarks.measurement import measure
 
 # <sys/prctl.h>: the signal that this process gets when its parent ends.
 PR_SET_PDEATHSIG = 1

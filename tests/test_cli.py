@@ -1,8 +1,15 @@
-"""The `pamt` command as a shell sees it, on the bundled model."""
+"""The `pamt` command on the bundled model: its output, errors and exit codes.
+
+Most tests share one process, which spares each the import of torch; `TestProcess` runs it as a
+shell does.
+"""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
+from subprocess import PIPE
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,8 +43,25 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pamt(folder):
+    server = Path(__file__).with_name("support") / "command_server.py"
+    with subprocess.Popen(
+        [sys.executable, server], cwd=folder, stdin=PIPE, stdout=PIPE, text=True
+    ) as process:
+
+        def run(*arguments):
+            process.stdin.write(json.dumps(arguments) + "\n")
+            process.stdin.flush()
+            returncode, stdout, stderr = json.loads(process.stdout.readline())
+            return SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr)
+
+        yield run
+        process.stdin.close()
+
+
+@pytest.fixture
+def pamt_process(folder):
     def run(*arguments):
         return subprocess.run(
             [sys.executable, "-c", "from pamt_metric.cli import main; main()", *arguments],
@@ -56,6 +80,21 @@ def assert_one_error(done, *words):
     assert done.stderr.count("\n") == 1, done.stderr
     for word in words:
         assert word in done.stderr
+
+
+class TestProcess:
+    def test_of_a_failure_writes_to_both_streams_and_ends_with_code_2(self, pamt_process):
+        done = pamt_process("score", "reference.wav", "copy.wav", "text.wav")
+        assert_one_error(done, "text.wav")
+        names = [line.split()[0] for line in done.stdout.splitlines()]
+        assert names == ["test", "copy.wav", "text.wav"]
+
+    def test_of_a_success_writes_no_error_and_ends_with_code_0(self, pamt_process):
+        done = pamt_process("score", "reference.wav", "noisy.wav")
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_of_a_wrong_call_shows_no_traceback(self, pamt_process):
+        assert_one_error(pamt_process("score", "copy.wav", "--colour", "red"), "--colour")
 
 
 class TestScore:

@@ -10,43 +10,24 @@ for no less than 1e-12 in any band, which is 120 dB under 0 dB SPL.
 Source: `benchmarks.baselines.bs1387`.
 """
 
-import sys
-
 import numpy as np
 
-from benchmarks import waveforms
-from benchmarks.baselines import bs1387
-from benchmarks.baselines.bs1387.ear import active_frames, at_48_khz, magnitudes
+from benchmarks.baselines.bs1387.ear import active_frames, magnitudes
 from benchmarks.baselines.bs1387.excitation import smeared, unsmeared
+from benchmarks.baselines.bs1387.metric import Bs1387Metric
 from benchmarks.baselines.bs1387.noise_to_mask import noise_to_mask, total_nmr
-from benchmarks.metrics import package_version, register, source_version
+from benchmarks.metrics import register
 
 
-class NoiseToMaskRatio:
-    """Total NMR of b against the reference a."""
-
-    name = "nmr"
-    implementation = "Total NMR_B of BS.1387, ours"
-
-    def __init__(self) -> None:
-        self.version = source_version(
-            sys.modules[__name__], waveforms, settings=package_version(bs1387)
-        )
-
-    def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
-        """Mean power of the error over the reference's mask, in dB.
-
-        Raises:
-            UndefinedError: The reference is silent or shorter than one frame.
-        """
-        reference, test = at_48_khz(a, b, sample_rate)
-        frames = active_frames(reference)
-        reference, test = magnitudes(reference), magnitudes(test)
-        excitation = smeared(unsmeared(reference))
-        return total_nmr(noise_to_mask(reference, test, excitation)[frames])
+def noise_to_mask_level(reference: np.ndarray, test: np.ndarray) -> float:
+    """Mean power of the error over the reference's mask, in dB."""
+    frames = active_frames(reference)
+    reference, test = magnitudes(reference), magnitudes(test)
+    excitation = smeared(unsmeared(reference))
+    return total_nmr(noise_to_mask(reference, test, excitation)[frames])
 
 
-@register(NoiseToMaskRatio.name)
-def make_nmr(_argument: str | None) -> NoiseToMaskRatio:
+@register("nmr")
+def make_nmr(_argument: str | None) -> Bs1387Metric:
     """Takes no argument."""
-    return NoiseToMaskRatio()
+    return Bs1387Metric("nmr", "Total NMR_B of BS.1387, ours", noise_to_mask_level)

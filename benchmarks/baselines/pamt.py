@@ -28,9 +28,13 @@ class Pamt:
         self.name = name
         self._metric = metric
         self._part = part
-        weights = _state_hash(metric)
-        self.version = f"{package_version(pamt_metric)}-{weights}"
-        self.implementation = f"pamt-metric {pamt_metric.__version__}, weights {weights}"
+        state = _state_hash(metric)
+        self.version = f"{package_version(pamt_metric)}-{state}"
+        info = metric.info
+        # A model that was never saved has no file.
+        file = f"sha256 {info.sha256[:HASH_LENGTH]}" if info.sha256 else f"no file, state {state}"
+        model = " ".join(x for x in (info.name, info.version) if x)
+        self.implementation = f"pamt-metric {pamt_metric.__version__}, {model}, {file}"
 
     @torch.no_grad()
     def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:

@@ -13,17 +13,14 @@ Source: T. Kastner & J. Herre, An efficient model for estimating subjective qual
 audio source signals, WASPAA 2019; `benchmarks.baselines.bs1387`.
 """
 
-import sys
-
 import numpy as np
 
-from benchmarks import waveforms
-from benchmarks.baselines import bs1387
 from benchmarks.baselines.bs1387.distortion import average_distorted_block, detection
-from benchmarks.baselines.bs1387.ear import HOP_LENGTH, active_frames, at_48_khz, magnitudes
+from benchmarks.baselines.bs1387.ear import HOP_LENGTH, active_frames, magnitudes
 from benchmarks.baselines.bs1387.excitation import smeared, unsmeared
+from benchmarks.baselines.bs1387.metric import Bs1387Metric
 from benchmarks.baselines.bs1387.modulation import AVERAGING_DELAY, average_modulation_difference
-from benchmarks.metrics import package_version, register, source_version
+from benchmarks.metrics import register
 
 
 def mean_mushra_score(modulation_difference: float, distorted_block: float) -> float:
@@ -32,38 +29,20 @@ def mean_mushra_score(modulation_difference: float, distorted_block: float) -> f
     return 56.1345 / bend - 27.1451 * distorted_block + 86.3515
 
 
-class TwoF:
-    """100 - MMS of b against the reference a."""
-
-    name = "two-f"
-    implementation = "2f-model style, ours"
-
-    def __init__(self) -> None:
-        self.version = source_version(
-            sys.modules[__name__], waveforms, settings=package_version(bs1387)
-        )
-
-    def __call__(self, a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
-        """How many points of MUSHRA the model takes off.
-
-        Raises:
-            UndefinedError: The reference is silent or shorter than one frame.
-        """
-        reference, test = at_48_khz(a, b, sample_rate)
+def points_taken_off(reference: np.ndarray, test: np.ndarray) -> float:
+    """How many points of MUSHRA the model takes off: 100 - MMS."""
+    frames = active_frames(reference)
+    if frames.stop <= AVERAGING_DELAY:
+        lead = AVERAGING_DELAY * HOP_LENGTH
+        reference, test = (np.pad(x, (lead, 0)) for x in (reference, test))
         frames = active_frames(reference)
-        if frames.stop <= AVERAGING_DELAY:
-            lead = AVERAGING_DELAY * HOP_LENGTH
-            reference, test = (np.pad(x, (lead, 0)) for x in (reference, test))
-            frames = active_frames(reference)
-        reference, test = (unsmeared(magnitudes(x)) for x in (reference, test))
-        difference = average_modulation_difference(reference, test, frames)
-        block = average_distorted_block(
-            *detection(smeared(reference)[frames], smeared(test)[frames])
-        )
-        return 100.0 - mean_mushra_score(difference, block)
+    reference, test = (unsmeared(magnitudes(x)) for x in (reference, test))
+    difference = average_modulation_difference(reference, test, frames)
+    block = average_distorted_block(*detection(smeared(reference)[frames], smeared(test)[frames]))
+    return 100.0 - mean_mushra_score(difference, block)
 
 
-@register(TwoF.name)
-def make_two_f(_argument: str | None) -> TwoF:
+@register("two-f")
+def make_two_f(_argument: str | None) -> Bs1387Metric:
     """Takes no argument."""
-    return TwoF()
+    return Bs1387Metric("two-f", "2f-model style, ours", points_taken_off)

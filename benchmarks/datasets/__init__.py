@@ -30,6 +30,7 @@ __all__ = [
     "Reading",
     "find_root",
     "load",
+    "path_in_repository",
     "read",
     "splits",
 ]
@@ -73,6 +74,23 @@ def read(root: Path, *, datasets: Sequence[str] | None = None, split: str | None
     table = _joined([part.table for part in parts], make_table([]), split)
     judgements = _joined([part.judgements for part in parts], make_judgements([]), split)
     return Reading(table, missing, judgements)
+
+
+def path_in_repository(path: str, dataset: str, root: Path | None) -> str:
+    """A sound's path inside its dataset's public repository; of any other dataset, below `root`.
+
+    Args:
+        path: Absolute, or relative to `root` or to the dataset's folder.
+        dataset: A name out of `READERS`, or any other.
+        root: The data root.
+    """
+    place = Path(path)
+    if root is not None and place.is_relative_to(root):
+        place = place.relative_to(root)
+    if dataset in READERS:
+        folder = READERS[dataset].SOURCES[0].folder
+        place = place.relative_to(folder) if place.is_relative_to(folder) else place
+    return place.as_posix()
 
 
 def _joined(tables: list[pd.DataFrame], empty: pd.DataFrame, split: str | None) -> pd.DataFrame:

@@ -24,7 +24,7 @@ SOUNDFONT_FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/sha
 SOUNDFONTS = ("FluidR3_GM.sf2", "TimGM6mb.sf2", "MuseScore_General.sf3", "default-GM.sf2")
 RENDER_RATE = 48_000
 RENDER_GAIN = 0.5
-RENDER_TIMEOUT_S = 120.0
+RENDER_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,19 @@ def _rendered(midi: Path) -> Recording:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.wav"
         options = ["-ni", "-q", "-g", str(RENDER_GAIN), "-r", str(RENDER_RATE), "-F", str(path)]
-        done = subprocess.run(
-            [program, *options, str(soundfont), str(midi)],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=RENDER_TIMEOUT_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [program, *options, str(soundfont), str(midi)],
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=RENDER_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise PamtError(
+                f"FluidSynth took longer than {RENDER_TIMEOUT_S:g} s for {midi.name}"
+            ) from None
         if done.returncode or not path.is_file():
             raise PamtError(f"FluidSynth could not render {midi.name}: {done.stderr.strip()}")
         return _read(f"{midi.stem} ({soundfont.stem})", path, "rendered MIDI")

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from benchmarks.metrics import UndefinedError
+from benchmarks.measurement import UndefinedError
 
 ACTIONS = (
     "add",

@@ -11,8 +11,9 @@ import soundfile
 from benchmarks import agreement, summary
 from benchmarks.__main__ import main
 from benchmarks.cache import ValueCache, waveform_hash
-from benchmarks.datasets import load, synthetic
+from benchmarks.datasets import READERS, load, synthetic
 from benchmarks.metrics import REGISTRY, Measurement, UndefinedError
+from tests.support.rated import items
 
 
 class Brightness:
@@ -39,23 +40,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic")
     synthetic.write(folder)
     return folder
-
-
-def items(human: list[float], value: list[float], *, study: str = "s") -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "dataset": "d",
-            "study": study,
-            "question": "",
-            "reference": "a.wav",
-            "test": [f"{i}.wav" for i in range(len(human))],
-            "split": "train",
-            "human": human,
-            "metric": "m",
-            "value": value,
-            "reason": "",
-        }
-    )
 
 
 class TestValues:
@@ -170,6 +154,27 @@ class TestFile:
         assert math.isnan(written["value"][3])
         assert str(tmp_path) not in path.read_text()
 
+    def test_names_sounds_by_their_path_in_the_public_repository(
+        self, root: Path, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "agreement.csv"
+        table = load(root, datasets=["timbre", "sisec18"])
+        agreement.write_items(agreement.values(table, Brightness()), path, root=root)
+        written = pd.read_csv(path)
+        timbre = written[written["dataset"] == "timbre"]
+        assert timbre["reference"].str.startswith("timbremetrics/sounds/").all()
+        for row in written.to_dict("records"):
+            folder = root / READERS[row["dataset"]].SOURCES[0].folder
+            assert (folder / row["reference"]).is_file()
+            assert (folder / row["test"]).is_file()
+
+    def test_keeps_what_a_float32_holds(self, tmp_path: Path) -> None:
+        path = tmp_path / "agreement.csv"
+        values = np.random.default_rng(0).random(3, np.float32)
+        agreement.write_items(items([1.0, 2.0, 3.0], values.tolist()), path)
+        # Seven significant digits.
+        assert pd.read_csv(path)["value"].to_numpy() == pytest.approx(values, rel=1e-6)
+
 
 class TestCommand:
     def run(self, *arguments: object) -> int:
@@ -199,6 +204,20 @@ class TestCommand:
         runs = pd.read_csv(tmp_path / "runs.csv")
         assert runs["metric"].tolist() == ["mr-stft", "log-mel-l1"]
         assert runs["implementation"].str.len().min() > 0
+
+    def test_leaves_trained_metrics_out_of_the_train_split_unless_named(
+        self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("benchmarks.__main__.DEFAULT_METRICS", ("pamt", "brightness"))
+        for name in ("pamt", "brightness"):
+            monkeypatch.setitem(REGISTRY, name, lambda _argument: Brightness())
+        options = ("--data", root, "--cache", tmp_path, "--dataset", "voice")
+        measured = []
+        for split in ("train", "held-out"):
+            csv = tmp_path / split / "items.csv"
+            assert self.run(*options, "--split", split, "--items", csv) == 0
+            measured.append(len(pd.read_csv(csv)))
+        assert measured == [6, 12]
 
     def test_takes_a_listening_test_of_ones_own(
         self,

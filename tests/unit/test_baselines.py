@@ -36,8 +36,10 @@ from benchmarks.metrics import (
     source_version,
 )
 from benchmarks.waveforms import TARGET_RMS, baseline_conditions, match_channels
+from pamt_metric.comparison import ModelInfo
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError, InputError
+from pamt_metric.metric import UNTRAINED
 
 SAMPLE_RATE = 24_000
 
@@ -252,8 +254,9 @@ class TestEncoderCosine:
 class FakeMetric(torch.nn.Module):
     """Looks like `pamt_metric.Metric` and remembers what it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, info: ModelInfo = UNTRAINED) -> None:
         super().__init__()
+        self.info = info
         self.weight = torch.nn.Parameter(torch.zeros(2))
         self.calls: list[tuple[torch.Size, torch.Size, int]] = []
 
@@ -294,6 +297,17 @@ class TestPamt:
             changed.weight[0] = 1.0
         versions = [Pamt(metric).version for metric in (FakeMetric(), FakeMetric(), changed)]
         assert versions[0] == versions[1] != versions[2]
+
+    def test_is_stamped_with_the_hash_of_its_file(self) -> None:
+        info = ModelInfo(name="pamt-mini", version="0.1.0", sha256="0123456789abcdef" * 4)
+        stamp = implementation(Pamt(FakeMetric(info)))
+        assert stamp.endswith(", pamt-mini 0.1.0, sha256 0123456789abcdef")
+        assert ", untrained, no file, state " in implementation(Pamt(FakeMetric()))
+
+    def test_of_the_bundled_model_is_stamped_as_its_comparisons_are(self) -> None:
+        metric = pamt_metric.load()
+        assert Pamt(metric).implementation.endswith(f"sha256 {metric.info.sha256[:16]}")
+        assert len(metric.info.sha256) == 64
 
 
 class TestRegister:

@@ -10,14 +10,15 @@ from benchmarks.baselines.bs1387.distortion import (
     detection_step,
 )
 from benchmarks.baselines.bs1387.excitation import smeared, spread, unsmeared
+from benchmarks.baselines.bs1387.metric import Bs1387Metric
 from benchmarks.baselines.bs1387.modulation import (
     AVERAGING_DELAY,
     average_modulation_difference,
     modulation,
 )
 from benchmarks.baselines.bs1387.noise_to_mask import masking_offset, noise_to_mask, total_nmr
-from benchmarks.baselines.nmr import NoiseToMaskRatio, make_nmr
-from benchmarks.baselines.two_f import TwoF, make_two_f, mean_mushra_score
+from benchmarks.baselines.nmr import make_nmr
+from benchmarks.baselines.two_f import make_two_f, mean_mushra_score
 from benchmarks.metrics import UndefinedError, measure
 
 SAMPLE_RATE = ear.SAMPLE_RATE
@@ -330,41 +331,41 @@ class TestDetection:
         assert average_distorted_block(probability / 2.0, np.array([1e6, 5.0, 15.0])) == 0.0
 
 
-METRICS = pytest.mark.parametrize("metric", [NoiseToMaskRatio(), TwoF()], ids=lambda m: m.name)
+METRICS = pytest.mark.parametrize(
+    "metric", [make_nmr(None), make_two_f(None)], ids=lambda metric: metric.name
+)
 
 
 @METRICS
 class TestMetrics:
-    def test_grow_with_the_level_of_added_noise(self, metric: NoiseToMaskRatio) -> None:
+    def test_grow_with_the_level_of_added_noise(self, metric: Bs1387Metric) -> None:
         a = (sine(300.0, duration=2.0) + sine(2500.0, duration=2.0))[None]
         added = noise(a.shape[-1])[None]
         values = [metric(a, a + gain * added, SAMPLE_RATE) for gain in (0.003, 0.03, 0.3)]
         assert values == sorted(values)
         assert values[2] - values[0] > 10.0
 
-    def test_hear_neither_polarity_nor_level(self, metric: NoiseToMaskRatio) -> None:
+    def test_hear_neither_polarity_nor_level(self, metric: Bs1387Metric) -> None:
         a, b = noise()[None], (noise() + 0.1 * noise(seed=1))[None]
         value = metric(a, b, SAMPLE_RATE)
         # float32 rounding of the two gains.
         assert metric(a, -b, SAMPLE_RATE) == pytest.approx(value, abs=1e-3)
         assert metric(0.1 * a, 0.5 * b, SAMPLE_RATE) == pytest.approx(value, abs=1e-3)
 
-    def test_hear_the_same_at_another_rate(self, metric: NoiseToMaskRatio) -> None:
+    def test_hear_the_same_at_another_rate(self, metric: Bs1387Metric) -> None:
         a, b = (x[None].astype(np.float32) for x in (sine(440.0), sine(440.0) + sine(1900.0)))
         half = metric(a[:, ::2], b[:, ::2], SAMPLE_RATE // 2)
         # The resampler's transients at both ends of one second.
         assert half == pytest.approx(metric(a, b, SAMPLE_RATE), abs=1.0)
 
-    def test_have_no_value_without_a_reference(self, metric: NoiseToMaskRatio) -> None:
+    def test_have_no_value_without_a_reference(self, metric: Bs1387Metric) -> None:
         sound = noise()[None].astype(np.float32)
         silence, nothing = np.zeros_like(sound), sound[:, :0]
         assert measure(metric, silence, sound, SAMPLE_RATE).reason == "the reference is silent"
         assert measure(metric, nothing, sound, SAMPLE_RATE).reason == "a sound has no samples"
         assert "less than one frame" in measure(metric, sound[:, :900], sound, SAMPLE_RATE).reason
 
-    def test_have_one_for_a_silent_test_and_for_unequal_lengths(
-        self, metric: NoiseToMaskRatio
-    ) -> None:
+    def test_have_one_for_a_silent_test_and_for_unequal_lengths(self, metric: Bs1387Metric) -> None:
         sound = noise()[None]
         for test in (0.0 * sound, sound[:, :30_000], np.concatenate([sound, sound], axis=-1)):
             assert np.isfinite(metric(sound, test, SAMPLE_RATE))
@@ -372,7 +373,7 @@ class TestMetrics:
         assert metric(sound, sound[:, :24_000], SAMPLE_RATE) > whole
 
     @pytest.mark.parametrize("n_samples", [1024, 12_000, 25_599, 25_600])
-    def test_hear_short_sounds(self, metric: NoiseToMaskRatio, n_samples: int) -> None:
+    def test_hear_short_sounds(self, metric: Bs1387Metric, n_samples: int) -> None:
         a, b = noise(n_samples)[None], noise(n_samples, seed=1)[None]
         near, far = (metric(a, a + gain * b, SAMPLE_RATE) for gain in (0.01, 1.0))
         assert near < far
@@ -388,12 +389,14 @@ class TestRegression:
 
     def test_of_identical_sounds_is_its_constant(self) -> None:
         a = noise()[None]
-        assert TwoF()(a, a, SAMPLE_RATE) == pytest.approx(100.0 - mean_mushra_score(0.0, 0.0))
+        assert make_two_f(None)(a, a, SAMPLE_RATE) == pytest.approx(
+            100.0 - mean_mushra_score(0.0, 0.0)
+        )
 
 
 def test_identical_sounds_come_out_120_db_under_a_noise_of_0_db_spl() -> None:
     a = noise()[None]
-    same = NoiseToMaskRatio()(a, a, SAMPLE_RATE)
+    same = make_nmr(None)(a, a, SAMPLE_RATE)
     waveform, _ = ear.at_48_khz(a, a, SAMPLE_RATE)
     quiet = 1.0 / (excitation(waveform) / 10.0 ** (masking_offset() / 10.0))
     assert same == pytest.approx(total_nmr(quiet) - 120.0)

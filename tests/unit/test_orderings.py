@@ -251,6 +251,11 @@ class TestCodecs:
         with pytest.raises(PamtError, match="need ffmpeg: install it"):
             degradations.mp3(sine(100.0), SAMPLE_RATE, kbps=64)
 
+    def test_say_when_ffmpeg_takes_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(degradations, "FFMPEG_TIMEOUT_S", 1e-4)
+        with pytest.raises(PamtError, match=r"took longer than 0\.0001 s"):
+            degradations.mp3(sine(100.0), SAMPLE_RATE, kbps=64)
+
 
 def _has_rubber_band() -> bool:
     try:

@@ -12,23 +12,7 @@ from benchmarks import ceiling, summary
 from benchmarks.correlation import spearman_rows, weighted_spearman
 from benchmarks.datasets.table import make_judgements, make_table
 from benchmarks.resampling import item_weights
-
-
-def items(human: list[float], value: list[float], *, study: str = "s") -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "dataset": "d",
-            "study": study,
-            "question": "",
-            "reference": "a.wav",
-            "test": [f"{i}.wav" for i in range(len(human))],
-            "split": "train",
-            "human": human,
-            "metric": "m",
-            "value": value,
-            "reason": "",
-        }
-    )
+from tests.support.rated import items
 
 
 class TestCorrelations:
