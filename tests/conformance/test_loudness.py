@@ -108,7 +108,9 @@ def test_a_tone_in_noise(low: float, expected: float) -> None:
 @lru_cache
 def contour_errors() -> np.ndarray:
     """Level that the ear needs for 20, 40, 60 and 80 phon minus that of ISO 226, by frequency."""
-    rows = np.array([[float(x) for x in line.split()] for line in EQUAL_LOUDNESS.split("\n") if line])
+    rows = np.array(
+        [[float(x) for x in line.split()] for line in EQUAL_LOUDNESS.split("\n") if line]
+    )
     steps = np.array([-9.0, -3.0, 3.0, 9.0])
     clips, nominal = [], np.array([20.0, 40.0, 60.0, 80.0])
     for hz, *levels in rows:

@@ -58,15 +58,13 @@ class Excitation(nn.Module):
         self.spread = LevelSpread(_sharpened_weight())
         self.register_buffer("erb_weight", _erb_weight().float(), persistent=False)
 
-    def forward(
-        self, power: Float[Tensor, "*batch component"]
-    ) -> Float[Tensor, "*batch band"]:
+    def forward(self, power: Float[Tensor, "*batch component"]) -> Float[Tensor, "*batch band"]:
         """Excitation (intensity, not dB); exactly 0 in silence."""
         return self.spread(power, level_db(power @ self.erb_weight))
 
 
 def sharpness_p51(frequency: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """p of the filter centred at a frequency in Hz, for 51 dB per ERB."""
+    """P of the filter centred at a frequency in Hz, for 51 dB per ERB."""
     return 4.0 * frequency / equivalent_rectangular_bandwidth(frequency)
 
 

@@ -95,7 +95,9 @@ class Filterbank(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.decimate = nn.ModuleList([_Decimate(4, _LOW_PASS_TAPS[0]), _Decimate(2, _LOW_PASS_TAPS[1])])
+        self.decimate = nn.ModuleList(
+            [_Decimate(4, _LOW_PASS_TAPS[0]), _Decimate(2, _LOW_PASS_TAPS[1])]
+        )
         self.resolutions = nn.ModuleList(_Resolution(index) for index in range(3))
         weight = torch.tensor(_FRAME_WEIGHT) / sum(_FRAME_WEIGHT)
         self.register_buffer("frame_weight", weight, persistent=False)
@@ -120,9 +122,7 @@ class Filterbank(nn.Module):
         total = self._join(power)
         if waveform.shape[1] == 1:
             return Components(total, total[:, 0], region)
-        cross = [
-            s[:, 0].real * s[:, -1].real + s[:, 0].imag * s[:, -1].imag for s in spectra
-        ]
+        cross = [s[:, 0].real * s[:, -1].real + s[:, 0].imag * s[:, -1].imag for s in spectra]
         return Components(total, self._join(cross), region)
 
     def _join(

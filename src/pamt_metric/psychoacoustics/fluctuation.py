@@ -17,7 +17,6 @@ masking pattern: the numbers of listeners shape the filter directly.
 from functools import lru_cache
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 

@@ -74,10 +74,14 @@ def _box(reach: int) -> Float[Tensor, "component band"]:
     return ((place - center).abs() <= reach + 0.5).float()
 
 
-def _moving_sum(value: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batch frame feature"]:
+def _moving_sum(
+    value: Float[Tensor, "batch frame feature"],
+) -> Float[Tensor, "batch frame feature"]:
     reach = MEMORY_FRAMES // 2
     padded = functional.pad(value, (0, 0, reach, reach))
-    return functional.avg_pool2d(padded[:, None], (MEMORY_FRAMES, 1), stride=1)[:, 0] * MEMORY_FRAMES
+    return (
+        functional.avg_pool2d(padded[:, None], (MEMORY_FRAMES, 1), stride=1)[:, 0] * MEMORY_FRAMES
+    )
 
 
 def _ramp(value: Float[Tensor, "*any"], low: float, high: float) -> Float[Tensor, "*any"]:

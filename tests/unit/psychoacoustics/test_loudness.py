@@ -5,7 +5,6 @@ from pamt_metric.psychoacoustics.loudness import (
     SONE_PER_CAM,
     SpecificLoudness,
     binaural,
-    phon,
     threshold_excitation,
     total_loudness,
 )

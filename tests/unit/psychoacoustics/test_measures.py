@@ -85,5 +85,6 @@ def test_a_sudden_tone_has_the_greater_onset() -> None:
     size = []
     for clip in (torch.cat([silence, sound]), torch.cat([silence, swell])):
         tokens = psychoacoustics.Ear()(clip[None, None], torch.tensor([len(clip)]))
-        size.append(float(tokens.onset.sum(-1).max()))
+        # not where the tone is cut off, which clicks
+        size.append(float(tokens.onset[0, :40].sum(-1).max()))
     assert size[0] > 5.0 * size[1]
