@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from pamt_metric.psychoacoustics import (
     excitation,
@@ -49,12 +50,17 @@ def _forward() -> None:
     test_masking.test_forward_masking_is_within_one_sd_of_listeners(1000)
 
 
+def _shifted() -> torch.Tensor:
+    cam = scales.hz_to_erb_number(scales.center_frequencies())
+    return scales.erb_number_to_hz(cam + 1.0)
+
+
 MUTATIONS = {
     "filters narrow with level": (excitation, "SLOPE_PER_DB", -0.35, _loud_tone),
     "masking slope steepens with level": (masking, "UPPER_SLOPE_PER_DB", -0.2, _slopes),
     "lower slope halved": (masking, "LOWER_SLOPE_DB", 13.5, _slopes),
     "forward masking too long": (masking, "FORWARD_TIME_CONSTANT_S", 0.15, _forward),
-    "bands shifted by one Cam": (filterbank, "CAM_MIN", scales.CAM_MIN + 1.0, _bass_tone),
+    "bands shifted by one Cam": (excitation, "center_frequencies", _shifted, _bass_tone),
     "roughness hears other rates": (
         roughness,
         "_RATES_HZ",
