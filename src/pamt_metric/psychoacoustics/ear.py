@@ -194,9 +194,13 @@ class Heard(NamedTuple):
 
     def frames(self, start: int, count: int) -> "Heard":
         """A run of frames."""
-        *by_frame, region = self
-        cut = [part.narrow(-2, start, count) for part in by_frame]
-        return Heard(*cut, region.narrow(-2, SUB_FRAMES * start, SUB_FRAMES * count))
+        return Heard(
+            excitation=self.excitation.narrow(-2, start, count),
+            power=self.power.narrow(-2, start, count),
+            cross=self.cross.narrow(-2, start, count),
+            threshold=self.threshold.narrow(-2, start, count),
+            region=self.region.narrow(-2, SUB_FRAMES * start, SUB_FRAMES * count),
+        )
 
 
 def _compressed(value: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

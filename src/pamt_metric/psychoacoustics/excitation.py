@@ -64,7 +64,7 @@ class Excitation(nn.Module):
 
 
 def sharpness_p51(frequency: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """p of the filter centred at a frequency in Hz, for 51 dB per ERB."""
+    """P of the filter centred at a frequency in Hz, for 51 dB per ERB."""
     return 4.0 * frequency / equivalent_rectangular_bandwidth(frequency)
 
 

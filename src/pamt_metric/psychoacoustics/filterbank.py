@@ -18,10 +18,8 @@ the edges see zeros, whatever else is in the batch.
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Complex, Float
-from scipy import signal
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -95,25 +93,23 @@ class Filterbank(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.decimate = nn.ModuleList(
-            [_Decimate(4, _LOW_PASS_TAPS[0]), _Decimate(2, _LOW_PASS_TAPS[1])]
-        )
-        self.resolutions = nn.ModuleList(_Resolution(index) for index in range(3))
+        self.to_quarter = _Decimate(4, _LOW_PASS_TAPS[0])
+        self.to_eighth = _Decimate(2, _LOW_PASS_TAPS[1])
+        self.low, self.middle, self.high = (_Resolution(index) for index in range(3))
         weight = torch.tensor(_FRAME_WEIGHT) / sum(_FRAME_WEIGHT)
         self.register_buffer("frame_weight", weight, persistent=False)
-        region = _region_weight()[self.resolutions[2].bins]
+        region = _region_weight()[self.high.bins]
         self.register_buffer("region_weight", region.float(), persistent=False)
 
     def forward(self, waveform: Float[Tensor, "batch channel time"], n_frame: int) -> Components:
         """Components of `n_frame` frames; samples beyond the end count as silence."""
-        quarter = self.decimate[0](waveform)
-        eighth = self.decimate[1](quarter)
-        low, middle, high = self.resolutions
+        quarter = self.to_quarter(waveform)
+        eighth = self.to_eighth(quarter)
         n_sub = SUB_FRAMES * (n_frame - 1) + len(_FRAME_WEIGHT)
         spectra = (
-            low.spectrum(eighth, FIRST_CENTER, HOP_LENGTH, n_frame),
-            middle.spectrum(quarter, FIRST_CENTER, HOP_LENGTH, n_frame),
-            high.spectrum(waveform, FIRST_CENTER - 3 * SUB_HOP_LENGTH, SUB_HOP_LENGTH, n_sub),
+            self.low.spectrum(eighth, FIRST_CENTER, HOP_LENGTH, n_frame),
+            self.middle.spectrum(quarter, FIRST_CENTER, HOP_LENGTH, n_frame),
+            self.high.spectrum(waveform, FIRST_CENTER - 3 * SUB_HOP_LENGTH, SUB_HOP_LENGTH, n_sub),
         )
         power = [s.real.square() + s.imag.square() for s in spectra]
         # The first spectrum lies three sub-frames before the first frame's centre.
@@ -129,12 +125,17 @@ class Filterbank(nn.Module):
         self, power: list[Float[Tensor, "*batch _ _"]]
     ) -> Float[Tensor, "*batch frame component"]:
         """Components from the three power spectra."""
-        low, middle, high = self.resolutions
-        fine = (power[2] @ high.weight).unfold(-2, len(_FRAME_WEIGHT), SUB_FRAMES)
-        parts = (power[0] @ low.weight, power[1] @ middle.weight, fine @ self.frame_weight)
+        fine = (power[2] @ self.high.weight).unfold(-2, len(_FRAME_WEIGHT), SUB_FRAMES)
+        parts = (
+            power[0] @ self.low.weight,
+            power[1] @ self.middle.weight,
+            fine @ self.frame_weight,
+        )
         padded = [
-            functional.pad(part, (at, N_COMPONENTS - at - part.shape[-1]))
-            for part, at in zip(parts, [r.first for r in self.resolutions], strict=True)
+            functional.pad(part, (first, N_COMPONENTS - first - part.shape[-1]))
+            for part, first in zip(
+                parts, (self.low.first, self.middle.first, self.high.first), strict=True
+            )
         ]
         return padded[0] + padded[1] + padded[2]
 
@@ -147,7 +148,7 @@ class _Decimate(nn.Module):
     def __init__(self, step: int, n_taps: int) -> None:
         super().__init__()
         self.step = step
-        kernel = torch.as_tensor(_low_pass(step, n_taps)).float()
+        kernel = _low_pass(step, n_taps).float()
         self.register_buffer("kernel", kernel[None, None], persistent=False)
 
     def forward(
@@ -237,17 +238,28 @@ def _bin_gain(index: int) -> Float[Tensor, "bin"]:
     # A real signal's power sits in both halves of the spectrum; DC carries none that is heard.
     gain = 2.0 * gain / (length * window.square().sum())
     gain[0] = 0.0
-    for step, taps, rate in ((4, _LOW_PASS_TAPS[0], 48_000), (2, _LOW_PASS_TAPS[1], 12_000)):
-        if DECIMATIONS[index] >= (4 if step == 4 else 8):
-            _, response = signal.freqz(_low_pass(step, taps), worN=frequency.numpy(), fs=rate)
-            gain = gain / torch.as_tensor(np.abs(response)).square().clamp_min(1e-3)
+    for passed, step, n_taps in ((1, 4, _LOW_PASS_TAPS[0]), (4, 2, _LOW_PASS_TAPS[1])):
+        if DECIMATIONS[index] > passed:
+            cycles = frequency * passed / SAMPLE_RATE
+            response = _low_pass_response(step, n_taps, cycles)
+            gain = gain / response.square().clamp_min(1e-3)
     return gain
 
 
-@lru_cache
-def _low_pass(step: int, n_taps: int) -> np.ndarray:
+def _low_pass(step: int, n_taps: int) -> Float[Tensor, "tap"]:
     """Kaiser-windowed low pass for decimation; 90 dB down where it would alias on what is read."""
-    return signal.firwin(n_taps, 1.0 / step, window=("kaiser", 9.0))
+    time = torch.arange(n_taps, dtype=torch.float64) - n_taps // 2
+    window = torch.kaiser_window(n_taps, periodic=False, beta=9.0, dtype=torch.float64)
+    kernel = torch.sinc(time / step) * window
+    return kernel / kernel.sum()
+
+
+def _low_pass_response(
+    step: int, n_taps: int, cycles: Float[Tensor, "bin"]
+) -> Float[Tensor, "bin"]:
+    """Gain at a frequency in cycles per sample; the phase is zero."""
+    time = torch.arange(n_taps, dtype=torch.float64) - n_taps // 2
+    return torch.cos(2.0 * torch.pi * cycles[:, None] * time) @ _low_pass(step, n_taps)
 
 
 def _region_weight() -> Float[Tensor, "bin region"]:

@@ -17,7 +17,6 @@ masking pattern: the numbers of listeners shape the filter directly.
 from functools import lru_cache
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -32,15 +31,15 @@ REFERENCE_VACIL = 1.3
 REFERENCE_INTENSITY = 1e7
 LEVEL_POWER = 0.6
 REGION_POWER = 2.5
-REACH_S = 2.0
-"""To either side: half a period of the slowest rate."""
+REACH_S = 3.0
+"""To either side: three quarters of a period of the slowest rate."""
 POWER_FLOOR = 1e-6
 """Vacil, to the power of 2.5: keeps the slope finite where nothing fluctuates."""
 
 # Hz: share of the strength at 4 Hz, between the medians for tones and noise, AM and FM
 _STRENGTH = {
-    0.25: 0.05,
-    0.5: 0.19,
+    0.25: 0.012,
+    0.5: 0.2,
     1.0: 0.42,
     2.0: 0.75,
     3.0: 0.94,

@@ -53,7 +53,9 @@ def specific_loudness(waveform: Float[Tensor, "..."], sample_rate: int) -> Bands
         InputError: the waveform or its rate cannot be used.
     """
     heard, _ = _hear(waveform, sample_rate)
-    return _bands(binaural(_ear(waveform).specific_loudness(heard.excitation)), waveform, sample_rate)
+    return _bands(
+        binaural(_ear(waveform).specific_loudness(heard.excitation)), waveform, sample_rate
+    )
 
 
 def loudness(waveform: Float[Tensor, "..."], sample_rate: int) -> Float[Tensor, "*batch frame"]:

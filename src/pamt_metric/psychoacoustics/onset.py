@@ -10,7 +10,6 @@ same loudness in 75 frames a second differ here by a factor of several. What lie
 unknown, so its first sub-frame is no onset.
 """
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional

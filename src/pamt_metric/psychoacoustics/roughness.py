@@ -6,9 +6,9 @@
 
 |y| / mean a is the depth of modulation as the windows and the band pass let it through, and grows
 with about the power 0.8 of the depth m of the sound, so that R grows with m^1.6. The response of
-the band pass is the listeners' roughness over rate, freed of what the windows do. The rate of most roughness falls from 70 Hz at 1 kHz
-to 30 Hz at 125 Hz, so there are four band passes. w_i weighs the carrier, n_i is the mean
-compressed intensity, n_0 that of 60 dB.
+the band pass is the listeners' roughness over rate, freed of what the windows do. The rate of most
+roughness falls from 70 Hz at 1 kHz to 30 Hz at 125 Hz, so there are four band passes. w_i weighs
+the carrier, n_i is the mean compressed intensity, n_0 that of 60 dB.
 
 Noise trembles by itself, but otherwise in each region, and is hardly rough. c_i is the coherence of
 a region's y with those of its two neighbours over 0.2 s (as in Daniel and Weber); a neighbour that

@@ -20,7 +20,7 @@ from pamt_metric.psychoacoustics.scales import CAM_MIN, CAM_STEP, N_BANDS
 
 LOUDNESS_FLOOR = 1e-3
 """Sone per half Cam that keeps the ratio finite in silence."""
-# Cam: acum; exponential in between
+# Acum by Cam, exponential in between.
 _WEIGHT = {2: 0.11, 8: 0.44, 14: 0.88, 20: 1.39, 24: 1.84, 28: 2.93, 32: 5.44, 36: 8.12, 39: 13.1}
 
 
