@@ -221,7 +221,7 @@ class Trainer:
     def _combine(self, pairs: PairSet, sequence: Tensor, pooled: Tensor) -> Tensor:
         means = dict(zip(EAR_EVIDENCE, pairs.means.unbind(-1), strict=True))
         means |= pooled_differences(pooled[pairs.first], pooled[pairs.second])
-        return self.pair.combine(means | {"sequence": sequence})
+        return self.pair.combine(means | {"sequence": sequence}, pairs.mismatch)
 
     def _order(self, distance: Tensor, index: int) -> Tensor:
         milder = self.ladders[index].neighbours()

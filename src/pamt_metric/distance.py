@@ -2,13 +2,14 @@
 
 Aligned evidence compares the clips frame by frame; pooled evidence compares them as wholes. Which
 of the two a listener goes by depends on whether both are the same content: a noisy copy is judged
-by what was added and lost, another song by what it is. A gate decides, from how far the clips'
-mean spectra are apart, so that every kind of evidence has two weights:
+by what was added and lost, another song by what it is. A gate decides, from how much of the sound
+has another level in one clip than in the other, so that every kind of evidence has two weights:
 
     e_i      = root(mean square of evidence i)       one number for each kind, aligned or pooled
     s_i      = squash(e_i / typical_i)               about the square root of it
+    u        = sum N (1 - exp(-(L_a - L_b)^2 / 16)) / sum N
     h        = u^p / (u^p + u0^p)                    0 for copies, towards 1 for unrelated clips;
-                                                     u is the pooled evidence "clip_spectrum"
+                                                     N the louder of both, L levels in dB
     distance = scale (sum_i ((1 - h) w_i + h v_i) s_i + h offset)^2
 
 What betrays a noisy copy is not what tells two instruments apart: evidence has weights w where the
@@ -40,8 +41,6 @@ POOLED = ("own", *(f"clip_{name}" for name in LAYOUT))
 """Kinds of pooled evidence: the head's own part of the embedding, each group of statistics."""
 EVIDENCE = (*ALIGNED, *POOLED)
 """All kinds, in the order of the learned weights."""
-GATE_CUE = "clip_spectrum"
-"""The kind that tells another content from a copy."""
 SIGNED = ("loudness", "masked", "level")
 """Kinds that know more sound from less."""
 
@@ -68,6 +67,11 @@ FRAME_FLOOR_SONE = 0.1
 """Weight that a silent frame keeps in the mean over time."""
 LOUDNESS_FLOOR = 0.01
 """Sone per Cam at which the compressive loudness difference turns linear."""
+MATCH_DB = 4.0
+"""Levels that differ by less count mostly as the same, by more mostly as different."""
+HIDDEN = 0.01
+"""Excitation this far under the masked threshold, as a power ratio, has no level of its own."""
+LEVEL_FLOOR = 1e-9
 PATTERN_FLOOR = 1e-3
 """Keeps the loudness patterns of two silences from being 0 / 0."""
 NEIGHBOURHOOD_BANDS = 9
@@ -120,7 +124,7 @@ class PairDistance(nn.Module):
         super().__init__()
         self.log_same_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))
         self.log_other_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))
-        self.log_gate_center = nn.Parameter(torch.tensor(0.6).log())
+        self.log_gate_center = nn.Parameter(torch.tensor(0.7).log())
         self.log_gate_power = nn.Parameter(torch.tensor(4.0).log())
         self.log_offset = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -131,12 +135,15 @@ class PairDistance(nn.Module):
         """Distance of each pair; `a` and `b` hold the same number of clips and frames."""
         weight = frame_weight(a.tokens, b.tokens)
         means = {name: mean_over_map(x, weight) for name, x in evidence_maps(a, b).items()}
-        return self.combine(means | pooled_differences(a.embedding.pooled, b.embedding.pooled))
+        means |= pooled_differences(a.embedding.pooled, b.embedding.pooled)
+        return self.combine(means, level_mismatch(a.tokens, b.tokens))
 
-    def combine(self, means: Mapping[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
-        """Distance from the mean squares of every kind of `EVIDENCE`."""
+    def combine(
+        self, means: Mapping[str, Float[Tensor, "batch"]], mismatch: Float[Tensor, "batch"]
+    ) -> Float[Tensor, "batch"]:
+        """Distance from the mean squares of every kind of `EVIDENCE`, and the gate's cue."""
         squashed = self._squashed(means)
-        gate = self._gate(means)
+        gate = self._gate(mismatch)
         total = (self._mixed_weights(gate) * squashed).sum(-1) + gate * self.log_offset.exp()
         return self.scale * total.square()
 
@@ -147,15 +154,17 @@ class PairDistance(nn.Module):
         aligned = {name: mean_over_map(square, weight) for name, square in maps.items()}
         pooled = pooled_differences(a.embedding.pooled, b.embedding.pooled)
         means = aligned | pooled
-        distance = self.combine(means)
+        mismatch = level_mismatch(a.tokens, b.tokens)
+        distance = self.combine(means, mismatch)
+        gate = self._gate(mismatch)
         return PairEvidence(
             distance=distance,
             fidelity=self._part(self.log_same_weight, aligned),
             content=self._part(self.log_other_weight, pooled),
             added=self._directional(a.tokens, b.tokens, weight),
             missing=self._directional(b.tokens, a.tokens, weight),
-            same_content=1.0 - self._gate(means),
-            band_map=self._allocate(distance, maps, weight, means),
+            same_content=1.0 - gate,
+            band_map=self._allocate(distance, maps, weight, means, gate),
         )
 
     def _squashed(
@@ -164,9 +173,9 @@ class PairDistance(nn.Module):
         size = torch.stack([root(means[name]) for name in EVIDENCE], dim=-1)
         return squash(size / self.typical)
 
-    def _gate(self, means: Mapping[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
+    def _gate(self, mismatch: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
         power = 1.0 + self.log_gate_power.exp()
-        ratio = (root(means[GATE_CUE]) / self.log_gate_center.exp()) ** power
+        ratio = (mismatch / self.log_gate_center.exp()) ** power
         return ratio / (ratio + 1.0)
 
     def _mixed_weights(self, gate: Float[Tensor, "batch"]) -> Float[Tensor, "batch evidence"]:
@@ -198,9 +207,10 @@ class PairDistance(nn.Module):
         maps: Mapping[str, Float[Tensor, "batch frame band"]],
         weight: Float[Tensor, "batch frame"],
         means: Mapping[str, Float[Tensor, "batch"]],
+        gate: Float[Tensor, "batch"],
     ) -> Float[Tensor, "batch frame band"]:
         """Spread the distance over time and band in proportion to the aligned evidence."""
-        size = self._mixed_weights(self._gate(means)) * self._squashed(means)
+        size = self._mixed_weights(gate) * self._squashed(means)
         share = torch.zeros_like(maps["loudness"])
         for name, square in maps.items():
             mean = means[name].clamp_min(torch.finfo(square.dtype).tiny)
@@ -299,6 +309,18 @@ def patch_difference(
     difference = _patch_sum((a - b).square())
     energy = _patch_sum(a.square() + b.square())
     return difference / (energy + PATTERN_FLOOR) * either
+
+
+def level_mismatch(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
+    """Share of the loudness that the other clip does not hold at about the same level, 0 to 1.
+
+    A degraded copy keeps the level of its strong partials; two instruments on one note do not.
+    """
+    floor = HIDDEN * 0.5 * (a.threshold + b.threshold) + LEVEL_FLOOR
+    level = 10.0 * ((a.excitation + floor).log10() - (b.excitation + floor).log10())
+    missed = -torch.expm1(-(level / MATCH_DB).square())
+    loudness = torch.maximum(a.loudness, b.loudness)
+    return (loudness * missed).sum((1, 2)) / (loudness.sum((1, 2)) + PATTERN_FLOOR)
 
 
 def pooled_differences(

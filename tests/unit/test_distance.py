@@ -13,6 +13,7 @@ from pamt_metric.distance import (
     ROOT_FLOOR,
     SQUASH_FLOOR,
     PairDistance,
+    level_mismatch,
     mean_over_map,
     patch_difference,
     pooled_differences,
@@ -27,14 +28,14 @@ from tests.support import signals
 TYPICAL = dict(
     zip(EVIDENCE, (0.34, 1.7, 1.2, 0.59, 0.26, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True)
 )
-GATE_CENTER = 0.6
+GATE_CENTER = 0.7
 GATE_POWER = 5.0
 
 
-def combine(pair, **means):
+def combine(pair, *, mismatch=0.0, **means):
     """Distance from mean squares; what is not given is 0."""
     given = {name: torch.tensor([means.get(name, 0.0)]) for name in EVIDENCE}
-    return pair.combine(given).item()
+    return pair.combine(given, torch.tensor([mismatch])).item()
 
 
 def squashed(name, mean_square):
@@ -47,13 +48,11 @@ class TestCombine:
         pair = PairDistance().requires_grad_(False)
         pair.log_same_weight[EVIDENCE.index("loudness")] = math.log(3.0)
         pair.log_other_weight[EVIDENCE.index("clip_time")] = math.log(5.0)
-        center = (GATE_CENTER + ROOT_FLOOR) ** 2 - ROOT_FLOOR**2  # so that its root is the centre
-        value = combine(pair, loudness=0.04, clip_time=2.0, clip_spectrum=center)
+        value = combine(pair, loudness=0.04, clip_time=2.0, mismatch=GATE_CENTER)
         # The gate is half open: half of each weight, half of the offset of 1.
         total = (
             0.5 * (3.0 + 1.0) * squashed("loudness", 0.04)
             + 0.5 * (1.0 + 5.0) * squashed("clip_time", 2.0)
-            + squashed("clip_spectrum", center)
             + 0.5
         )
         assert value == pytest.approx(total**2, rel=1e-5)
@@ -66,13 +65,11 @@ class TestCombine:
         assert combine(pair, masked=1.0) == before
         assert before == pytest.approx(squashed("masked", 1.0) ** 2, rel=1e-5)
 
-    def test_the_gate_opens_with_the_spectrum_and_stays_under_1(self):
+    def test_the_gate_opens_with_the_mismatch_and_stays_under_1(self):
         pair = PairDistance().requires_grad_(False)
-        pair.log_same_weight.fill_(-math.inf)
-        pair.log_other_weight.fill_(-math.inf)
-        roots = (0.0, 0.3, 0.6, 1.2)
-        gates = [math.sqrt(combine(pair, clip_spectrum=x**2 + 2.0 * x * ROOT_FLOOR)) for x in roots]
-        expected = [x**GATE_POWER / (x**GATE_POWER + GATE_CENTER**GATE_POWER) for x in roots]
+        mismatches = (0.0, 0.3, 0.7, 1.0)
+        gates = [math.sqrt(combine(pair, mismatch=x)) for x in mismatches]
+        expected = [x**GATE_POWER / (x**GATE_POWER + GATE_CENTER**GATE_POWER) for x in mismatches]
         assert gates == pytest.approx(expected, rel=1e-3)
 
     def test_scale_multiplies(self):
@@ -87,6 +84,32 @@ class TestCombine:
         milder = combine(pair, **(dict.fromkeys(EVIDENCE, 0.1) | {kind: 0.1}))
         stronger = combine(pair, **(dict.fromkeys(EVIDENCE, 0.1) | {kind: 0.2}))
         assert milder < stronger
+
+
+class TestLevelMismatch:
+    def mismatch(self, a, b):
+        ear = Ear()
+        with torch.no_grad():
+            lengths = torch.tensor([a.shape[-1]])
+            tokens = [ear(x[None], lengths) for x in (a, b)]
+            return level_mismatch(*tokens).item()
+
+    def test_a_clip_and_two_silences_match(self):
+        noise, silence = signals.noise(0.5)[None], torch.zeros(1, 24000)
+        assert self.mismatch(noise, noise) == 0.0
+        assert self.mismatch(silence, silence) == 0.0
+
+    def test_a_gain_of_4_db_misses_most_and_of_1_db_little(self):
+        noise = signals.noise(0.5)[None]
+        # 1 - exp(-(dB / 4)^2) in every band
+        assert self.mismatch(noise, noise * 10 ** (4 / 20)) == pytest.approx(0.632, abs=0.03)
+        assert self.mismatch(noise, noise * 10 ** (1 / 20)) == pytest.approx(0.061, abs=0.01)
+
+    def test_is_symmetric_and_grows_from_copy_to_other_sound(self):
+        piece, other = signals.piece(1.0, seed=1)[None], signals.piece(1.0, seed=2)[None]
+        copy = signals.with_noise(piece[0], 30.0)[None]
+        assert self.mismatch(piece, copy) == pytest.approx(self.mismatch(copy, piece), rel=1e-6)
+        assert 0.0 < self.mismatch(piece, copy) < 0.5 < self.mismatch(piece, other) < 1.0
 
 
 def test_pooled_differences_are_squared_distances_by_group_of_the_embedding():

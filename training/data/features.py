@@ -17,6 +17,7 @@ from pamt_metric.distance import (
     Encoded,
     evidence_maps,
     frame_weight,
+    level_mismatch,
     mean_over_map,
 )
 from pamt_metric.head import Embedding
@@ -50,6 +51,7 @@ class PairSet:
         clips: the clips.
         first, second: which clips each pair is of.
         means: mean squares of `EAR_EVIDENCE`.
+        mismatch: the gate's cue.
         weight: of each frame in means over time.
     """
 
@@ -57,6 +59,7 @@ class PairSet:
     first: Int64[Tensor, "pair"]
     second: Int64[Tensor, "pair"]
     means: Float[Tensor, "pair evidence"]
+    mismatch: Float[Tensor, "pair"]
     weight: Float[Tensor, "pair frame"]
 
 
@@ -83,14 +86,17 @@ def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel tim
 @torch.no_grad()
 def pair_features(clips: ClipSet, first: Tensor, second: Tensor) -> PairSet:
     """The ear's evidence on pairs of clips."""
-    means, weights = [], []
+    means, mismatches, weights = [], [], []
     for a, b in zip(first.split(_BATCH), second.split(_BATCH), strict=True):
         one, two = pick_tokens(clips.tokens, a), pick_tokens(clips.tokens, b)
         weight = frame_weight(one, two)
         maps = evidence_maps(_without_head(one), _without_head(two))
         means.append(torch.stack([mean_over_map(maps[k], weight) for k in EAR_EVIDENCE], dim=-1))
+        mismatches.append(level_mismatch(one, two))
         weights.append(weight)
-    return PairSet(clips, first, second, torch.cat(means), torch.cat(weights))
+    return PairSet(
+        clips, first, second, torch.cat(means), torch.cat(mismatches), torch.cat(weights)
+    )
 
 
 def _without_head(tokens: EarTokens) -> Encoded:
