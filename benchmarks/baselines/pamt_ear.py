@@ -23,7 +23,14 @@ from benchmarks.baselines import batches
 from benchmarks.metrics import UndefinedError, package_version, register, source_version
 from benchmarks.waveforms import baseline_conditions, match_channels, resample
 from pamt_metric import psychoacoustics
-from pamt_metric.distance import Encoded, PairDistance, evidence_maps, frame_weight, mean_over_map
+from pamt_metric.distance import (
+    POOLED,
+    Encoded,
+    PairDistance,
+    evidence_maps,
+    frame_weight,
+    mean_over_map,
+)
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import Ear, EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
@@ -99,7 +106,7 @@ class PamtEar:
         maps = evidence_maps(_without_embedding(a), _without_embedding(b))
         means = {name: mean_over_map(square, weight) for name, square in maps.items()}
         nothing = torch.zeros(a.mask.shape[0])
-        return self._mix.combine(means, nothing, nothing)
+        return self._mix.combine(means | dict.fromkeys(POOLED, nothing), nothing)
 
 
 def _without_embedding(tokens: EarTokens) -> Encoded:

@@ -104,7 +104,7 @@ class TestWholeBenchmark:
             path.relative_to(written).as_posix() for path in written.glob("results/plots/*.png")
         }
         assert linked == plots
-        assert len(plots) == 5
+        assert len(plots) == 4
 
     def test_is_the_same_each_time_to_the_byte(self, written: Path, tmp_path: Path) -> None:
         copy = tmp_path / "again"
