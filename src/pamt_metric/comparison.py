@@ -13,8 +13,8 @@ _MEANINGS = (
     (9.0, "clearly different"),
 )
 _BEYOND = "as different as another piece, or severely degraded"
-"""Words for ranges of distance. 1 is the calibration: noise at the masked threshold; 6 dB more of it
-has a median of 4.0, 12 dB more of 9.2 (110 clips, pamt-mini 0.2.0)."""
+"""Words for ranges of distance. 1 is the calibration: noise at the masked threshold; 6 dB more of
+it has a median of 4.0, 12 dB more of 9.2 (110 clips, pamt-mini 0.2.0)."""
 
 
 @dataclass(frozen=True)
