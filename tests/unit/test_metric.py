@@ -152,6 +152,13 @@ class TestComparison:
         assert summary["model"] == {"name": "untrained", "version": "", "sha256": ""}
         assert summary["warnings"] == []
 
+    def test_the_distance_is_fidelity_and_content_in_the_proportion_given(self, tiny_metric):
+        for other in (signals.with_noise(TONE, 20.0), signals.noise(0.4)):
+            found = compare(tiny_metric, TONE, other)
+            same = found.same_content
+            mixed = same * found.fidelity + (1.0 - same) * found.content
+            assert found.distance == pytest.approx(mixed, rel=1e-5)
+
     def test_warns_of_silence(self, tiny_metric):
         found = compare(tiny_metric, TONE, signals.silence(0.4))
         assert found.warnings == ("the test is inaudible: it was compared as silence",)
