@@ -1,7 +1,7 @@
 """Stage 5: write the model folder that `pamt_metric.load` reads.
 
     python -m training.publish --config ... --encoder DIR --work DIR \
-        --model-name pamt-mini --model-version 0.2.0 --output src/pamt_metric/models/pamt-mini
+        --model-name pamt-mini --model-version 0.3.0 --output src/pamt_metric/models/pamt-mini
 
 Head, mix of evidence and calibration come from the run under WORK, the encoder from its folder. The
 model before any training of its head, as a baseline: a run with `--steps 0`.

@@ -12,5 +12,5 @@ mkdir -p "$work"
 $python -m training.pretrain --config training/configs/pretrain-mini.yaml --data "$data" --work "$work"
 $python -m training.joint $common $features
 $python -m training.calibrate $common $features
-$python -m training.publish $common --model-name pamt-mini --model-version 0.2.0 \
+$python -m training.publish $common --model-name pamt-mini --model-version 0.3.0 \
     --output src/pamt_metric/models/pamt-mini

@@ -17,7 +17,7 @@ from pamt_metric.errors import (
 )
 from pamt_metric.metric import Metric
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "CheckpointError",
     "Comparison",
