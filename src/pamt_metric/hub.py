@@ -180,14 +180,14 @@ def _download(hub_id: str, name: str, revision: str, *, repair: bool) -> Path | 
     from huggingface_hub.errors import EntryNotFoundError
 
     url = hf_hub_url(hub_id, name, revision=revision)
+    cached = _cached(hub_id, name, revision)
     try:
         metadata = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except EntryNotFoundError as error:
         _remember_absence(hub_id, name, error)
         return None
     except Exception:
-        cached = _cached(hub_id, name, revision)
-        if cached is None:
+        if cached is None or repair:
             raise
         return cached
     if metadata.etag is None or metadata.commit_hash is None:
@@ -197,6 +197,8 @@ def _download(hub_id: str, name: str, revision: str, *, repair: bool) -> Path | 
         blob.unlink()
     if not blob.is_file():
         _download_blob(url, name, metadata, blob)
+    if cached is not None and cached.parent.name == metadata.commit_hash:
+        return cached
     # The client finds the content there, and files it under its commit and name.
     return Path(hf_hub_download(hub_id, name, revision=revision))
 
@@ -216,8 +218,11 @@ def _download_blob(url: str, name: str, metadata: "HfFileMetadata", blob: Path) 
     from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
     partial = blob.with_name(f"{blob.name}.incomplete")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(partial.with_suffix(".lock")), partial.open("ab") as file:
+    # The client's own lock, so that no other program downloads the same meanwhile.
+    lock = cache_folder() / ".locks" / blob.parent.parent.name / f"{blob.name}.lock"
+    for path in (partial, lock):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock), partial.open("ab") as file:
         if metadata.size is not None and file.tell() > metadata.size:
             file.truncate(0)
         # The client's HTTP library drops the token where the Hub redirects to another host.

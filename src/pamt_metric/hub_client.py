@@ -5,7 +5,6 @@ nor checked here. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and the
 they mean to the client.
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,15 +39,15 @@ def client(doing: str, hub_id: str) -> Iterator[None]:
         CheckpointError: For whatever the client raises.
     """
     from huggingface_hub import constants
+    from huggingface_hub.utils import logging
 
-    logger = logging.getLogger("huggingface_hub")
     with _client_lock:
         before = {name: getattr(constants, name, False) for name in _SWITCHES}
-        level = logger.level
+        verbosity = logging.get_verbosity()
         try:
             for name in _SWITCHES:
                 setattr(constants, name, True)
-            logger.setLevel(logging.ERROR)
+            logging.set_verbosity_error()
             yield
         except CheckpointError as error:
             raise CheckpointError(f"{doing}: {error}") from error
@@ -58,7 +57,7 @@ def client(doing: str, hub_id: str) -> Iterator[None]:
         finally:
             for name, value in before.items():
                 setattr(constants, name, value)
-            logger.setLevel(level)
+            logging.set_verbosity(verbosity)
 
 
 def _reason(error: Exception, hub_id: str) -> str:
