@@ -78,15 +78,18 @@ def download(name: str, *, revision: str | None = None) -> list[Path]:
             f"{name} is neither a metric of this package nor an encoder of the MERT family: its "
             f"config.json states model_type {config.get('model_type')!r}"
         )
-    wanted = checkpoint.FILES if kind == "metric" else mert_files.FILES
-    folders = [hub.fetch(name, wanted, revision=first.revision, repair=True).folder]
-    source = config.get("encoder", {})
-    if kind == "metric" and hub.HUB_ID.fullmatch(str(source.get("hub"))):
-        encoder = hub.fetch(
-            source["hub"], mert_files.FILES, revision=source["revision"], repair=True
-        )
-        folders.append(encoder.folder)
-    return folders
+    if kind == "encoder":
+        return [_download_encoder(name, first.revision)]
+    source = config["encoder"]
+    folder = hub.fetch(name, checkpoint.FILES, revision=first.revision, repair=True).folder
+    if hub.HUB_ID.fullmatch(str(source.get("hub"))) is None:
+        return [folder]
+    return [folder, _download_encoder(source["hub"], source["revision"])]
+
+
+def _download_encoder(name: str, revision: str | None) -> Path:
+    hub.fetch(name, mert_files.FILES, revision=revision, repair=True)
+    return mert_files.find_checkpoint(name, revision=revision).config.parent
 
 
 def inspect() -> list[ModelState]:

@@ -35,6 +35,7 @@ class Repository:
     """Answered to everything, where set."""
     cut_at: list[int] = field(default_factory=list)
     """Bytes after which each of the next answers with an LFS file breaks off."""
+    status_after_cut: int | None = None
     damaged: bool = False
     """Whether LFS files come with one byte changed."""
 
@@ -202,7 +203,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - start))
         self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.end_headers()
-        end = repository.cut_at.pop(0) if repository.cut_at else len(data)
+        end = len(data)
+        if repository.cut_at:
+            end, repository.status = repository.cut_at.pop(0), repository.status_after_cut
         self.wfile.write(data[start:end])
         self.close_connection = True
 
