@@ -175,8 +175,11 @@ class TestDownload:
 
     def test_does_without_an_optional_file(self, server, pamt):
         files = {k: v for k, v in ENCODER.items() if k != "preprocessor_config.json"}
-        server.add("a/plain", files)
+        commit = server.add("a/plain", files)
         assert read(Path(pamt("download", "a/plain").stdout.strip())) == files
+        server.requests.clear()
+        pamt("download", "a/plain", "--revision", commit)
+        assert server.requests == []
 
     def test_a_commit_that_is_cached_costs_no_request(self, server, pamt):
         commit = server.add("a/cached", ENCODER)

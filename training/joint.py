@@ -61,7 +61,7 @@ def make_metric(config: JointConfig, encoder: MertEncoder) -> Metric:
 
 def head_arguments(config: JointConfig, encoder: MertEncoder) -> dict[str, Any]:
     """What `SequenceHead` is built with; goes into the checkpoint."""
-    arguments = asdict(config.head) | {"groups": list(config.head.groups)}
+    arguments: dict[str, Any] = asdict(config.head) | {"groups": list(config.head.groups)}
     n_layers = min(encoder.n_layers + 1, arguments.pop("max_encoder_layers"))
     layers = np.linspace(0, encoder.n_layers, n_layers).round().astype(int).tolist()
     return {"encoder_layers": layers, "encoder_width": encoder.width, **arguments}
