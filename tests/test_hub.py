@@ -265,6 +265,13 @@ class TestBrokenDownload:
         assert (Path(done.stdout.strip()) / "pytorch_model.bin").read_bytes() == weights
         assert self.ranges(server, "b/later") == [None, f"bytes={CHUNK}-"]
 
+    @pytest.mark.slow
+    def test_that_never_ends_says_that_what_came_is_kept(self, server, pamt, big):
+        big("b/never", cut_at=[CHUNK + 5] + [0] * 9)
+        assert_one_error(pamt("download", "b/never"), "b/never", "broke off; what came is kept")
+        server.repositories["b/never"].cut_at.clear()
+        assert pamt("download", "b/never").returncode == 0
+
     def test_damaged_on_its_way_is_not_kept(self, server, pamt):
         server.add("b/damaged", ENCODER, damaged=True)
         done = pamt("download", "b/damaged")

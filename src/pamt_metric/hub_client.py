@@ -16,6 +16,8 @@ LOG_IN = "log in with 'hf auth login', or set HF_TOKEN"
 
 # Switches of the client that are on while it works for us.
 _SWITCHES = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET")
+# What a download that ended early is called, by the client and by its HTTP libraries.
+_BROKEN_OFF = ("Consistency check", "RemoteProtocolError", "ChunkedEncodingError")
 _client_lock = RLock()
 
 
@@ -109,7 +111,7 @@ def _failures(error: Exception, hub_id: str) -> list[tuple[bool, str]]:
         ),
         (file is not None and reason is not None, f"cannot write {file}: {reason}"),
         (
-            "Consistency check" in first_line,
+            any(word in kind + first_line for word in _BROKEN_OFF),
             "the download broke off; what came is kept: try again to go on from there",
         ),
         ("Timeout" in kind, f"{constants.ENDPOINT} does not answer in time; try again later"),
