@@ -23,7 +23,7 @@ from benchmarks.sanity import suite
 OURS = "pamt"
 OUT_OF_FOLD = f", {CROSS_VALIDATED}"
 # The part of our comparison that answers a question of the separation study.
-PART_OF_QUESTION = {"quality": "pamt-fidelity", "interference": "pamt-added"}
+PART_OF_QUESTION = {"quality": "pamt-missing", "interference": "pamt-added"}
 SPLIT_NOTES = {
     HELD_OUT: "For reporting only: nothing was chosen by these figures.",
     TRAIN: "Our models are chosen and trained on these pairs. Of ours only out-of-fold values are "

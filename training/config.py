@@ -145,8 +145,10 @@ class LossConfig:
     rating: float = 1.0
     """Of the human ratings on the mix of evidence and the clip statistics, all studies a step."""
     separation: float = 0.5
-    """Of the separation study's ratings beside those of each other study; its questions are ours
-    only in part."""
+    """Of the separation study's ratings, of the part that its question is about, beside those of
+    the other datasets."""
+    same_content: float = 0.1
+    """Of the gate between the two regimes."""
     rating_head: float = 0.0
     """Of the human ratings on the whole head, one study a step."""
     penalty: float = 1e-3

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from benchmarks.datasets import TRAIN, find_root, load
-from benchmarks.datasets.table import groups, where
+from benchmarks.datasets.table import groups
 from pamt_metric.comparison import Comparison
 from pamt_metric.metric import Metric
 from training.data.alignment_set import RATED_DATASETS, Study, rated_studies
 from training.joint import (
-    SEPARATION,
     Inputs,
     Trainer,
     make_parser,
@@ -85,6 +85,7 @@ def _fold(
         "fold": folder.name,
         "dataset": [study.dataset for study in left_out],
         "study": [study.name for study in left_out],
+        "question": [study.question for study in left_out],
         "untrained": untrained,
         "trained": trainer.agreement(left_out),
         "orderings": trainer.orderings_held(),
@@ -99,35 +100,33 @@ def _fold(
 
 def _out_of_fold(trainer: Trainer, table: pd.DataFrame, left_out: list[Study]) -> pd.DataFrame:
     """Values of the pairs left out, in the columns that `benchmarks crossval` reads."""
-    wanted = {(study.dataset, study.name): study for study in left_out}
+    wanted = {(study.dataset, study.name, study.question): study for study in left_out}
     parts = []
-    for (dataset, name, _), rows in rated_studies(table):
-        study = wanted.get((dataset, name))
+    for (dataset, name, _, question), rows in rated_studies(table):
+        study = wanted.get((dataset, name, question))
         if study is None:
             continue
-        if dataset == SEPARATION:
-            asked = (table["dataset"] == dataset) & (table["study"] == name)
-            parts += _parts(trainer.metric, where(table, asked))
+        if question:
+            parts += _parts(trainer.metric, rows)
         else:
-            values = trainer.distances_of(study).numpy()
+            with torch.no_grad():
+                values = trainer.answers(study).numpy()
             parts.append(rows.assign(metric="pamt", value=values))
     kept = ["dataset", "study", "question", "reference", "test", "metric", "value"]
     return pd.DataFrame(pd.concat(parts), columns=kept).assign(split=TRAIN)
 
 
 def _parts(metric: Metric, rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Each part of the comparison of each pair, once for every question on the pair."""
-    compared: dict[tuple[Path, Path], Comparison] = {}
-    for pair in zip(rows["reference"], rows["test"], strict=True):
-        if pair not in compared:
-            comparison = metric.compare(*pair)
-            assert isinstance(comparison, Comparison)
-            compared[pair] = comparison
-    pairs = list(zip(rows["reference"], rows["test"], strict=True))
+    """Each part of the comparison of each pair."""
+    compared: list[Comparison] = []
+    for reference, test in zip(rows["reference"], rows["test"], strict=True):
+        comparison = metric.compare(reference, test)
+        assert isinstance(comparison, Comparison)
+        compared.append(comparison)
     return [
         rows.assign(
             metric="pamt" if part == "distance" else f"pamt-{part}",
-            value=[getattr(compared[pair], part) for pair in pairs],
+            value=[getattr(comparison, part) for comparison in compared],
         )
         for part in PARTS
     ]
@@ -140,10 +139,10 @@ def main() -> None:
     folder = arguments.work / arguments.name
     table = load(find_root(arguments.data), datasets=RATED_DATASETS, split=TRAIN)
     result = cross_validate(read_inputs(arguments), table, folder)
-    for (dataset,), studies in groups(result, ["dataset"]):
+    for (dataset, question), studies in groups(result.fillna(""), ["dataset", "question"]):
         means = {name: np.mean(studies[name]) for name in ("untrained", "trained", "orderings")}
         figures = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
-        _log.info("mean over the %d studies of %s: %s", len(studies), dataset, figures)
+        _log.info("mean over the %d studies of %s %s: %s", len(studies), dataset, question, figures)
 
 
 if __name__ == "__main__":

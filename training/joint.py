@@ -6,9 +6,10 @@
 The encoder and the ear are frozen, so everything up to the head is computed once and cached under
 WORK. A step takes a few ladders (order of rungs, other songs farther than copies, one
 just-noticeable difference at the masked threshold, contrast between frames of a clip and of its
-imperceptible copy) and the human ratings in two ways: those of one study act on the whole head,
-those of all studies on the mix of evidence and the clip statistics, for which the transformer's
-embeddings are taken from the last refresh. Resumes from WORK; the same seed gives the same weights.
+imperceptible copy, the gate between one performance and two) and the human ratings in two ways:
+those of one study act on the whole head, those of all studies on the mix of evidence and the clip
+statistics, for which the transformer's embeddings are taken from the last refresh. Resumes from
+WORK; the same seed gives the same weights.
 
 The held-out split is never read here; `training.crossval` leaves studies of the train split out.
 """
@@ -30,8 +31,9 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.datasets import find_root
-from pamt_metric.distance import Encoded, PairDistance, mean_over_map, pooled_differences
+from pamt_metric.distance import PairDistance
 from pamt_metric.encoders.mert import MertEncoder
+from pamt_metric.evidence import Encoded, mean_over_map, pooled_differences, unshared
 from pamt_metric.head import Embedding, SequenceHead
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
@@ -46,6 +48,10 @@ CONFIGS = Path(__file__).parent / "configs"
 SEPARATION = "source_separation"
 REFRESH_STEPS = 20
 """Steps for which the embeddings behind the rating loss on the mix are kept."""
+PART_OF_QUESTION = {"": "combine", "interference": "added", "quality": "missing"}
+"""Which part of the distance answers what listeners were asked. How much else is heard beside a
+separated voice is sound added; how good it sounds is, for the algorithms of that study, how much of
+it is lost."""
 IMPERCEPTIBLE_RUNG = 0
 """Rung of the masked-noise ladder that serves as the contrastive positive: 6 dB under."""
 
@@ -138,7 +144,7 @@ class Trainer:
             sequences.append(encoded.sequence)
             pooled.append(encoded.pooled)
             copies.append(distance[self._mild(index)])
-        others = self._other_songs(chosen, sequences, pooled)
+        others, gates = self._other_songs(chosen, sequences, pooled)
         margin = losses.content_margin_loss(
             torch.cat(copies), others, margin=config.content_log_margin
         )
@@ -149,6 +155,7 @@ class Trainer:
             "order": torch.stack(order).mean(),
             "content_margin": margin,
             "jnd": torch.stack(jnd).mean(),
+            "same_content": self._same_content(chosen, gates),
             "contrast": self._contrast(chosen, sequences, rng),
         }
 
@@ -161,7 +168,7 @@ class Trainer:
         # Drawn either way: switching this objective off changes no other draw.
         if self.config.loss.rating_head == 0.0:
             return torch.zeros(())
-        return losses.rating_loss(self.distances(study.pairs), study.human)
+        return losses.rating_loss(self.answers(study), study.human)
 
     def _penalty(self) -> Tensor:
         """How far the mix has moved from where it began: few studies for many weights."""
@@ -182,8 +189,8 @@ class Trainer:
         for study, (sequence, own) in zip(self.studies, self.cached, strict=True):
             pairs = study.pairs
             whole = self.head.join(own, pairs.clips.tokens)
-            distance = self._combine(pairs, sequence, whole)
-            parts[study.dataset].append(losses.rating_loss(distance, study.human))
+            answer = self._answer(study, sequence, whole)
+            parts[study.dataset].append(losses.rating_loss(answer, study.human))
         weighted = [
             torch.stack(found).mean() * (self.config.loss.separation if name == SEPARATION else 1.0)
             for name, found in parts.items()
@@ -203,24 +210,33 @@ class Trainer:
     def _encode(self, clips: ClipSet) -> Embedding:
         return self.head(clips.states.float(), clips.tokens)
 
-    @torch.no_grad()
-    def distances_of(self, study: Study) -> Tensor:
-        """Distances of a study's pairs as the model has them now."""
-        return self.distances(study.pairs)
+    def answers(self, study: Study) -> Tensor:
+        """What the model says of a study's pairs: the part that the study's question is about."""
+        encoded = self._encode(study.pairs.clips)
+        sequence = self._sequence_evidence(study.pairs, encoded)
+        return self._answer(study, sequence, encoded.pooled)
+
+    def _answer(self, study: Study, sequence: Tensor, pooled: Tensor) -> Tensor:
+        means = self._means(study.pairs, sequence, pooled)
+        part = PART_OF_QUESTION[study.question]
+        if part == "combine":
+            return self.pair.combine(means, study.pairs.cue)
+        return getattr(self.pair, part)(means)
 
     def distances(self, pairs: PairSet, encoded: Embedding | None = None) -> Tensor:
         """Distance of every pair, before calibration."""
         encoded = self._encode(pairs.clips) if encoded is None else encoded
-        return self._combine(pairs, self._sequence_evidence(pairs, encoded), encoded.pooled)
+        means = self._means(pairs, self._sequence_evidence(pairs, encoded), encoded.pooled)
+        return self.pair.combine(means, pairs.cue)
 
     def _sequence_evidence(self, pairs: PairSet, encoded: Embedding) -> Tensor:
         difference = encoded.sequence[pairs.first] - encoded.sequence[pairs.second]
         return mean_over_map(difference.square().sum(-1, keepdim=True), pairs.weight)
 
-    def _combine(self, pairs: PairSet, sequence: Tensor, pooled: Tensor) -> Tensor:
+    def _means(self, pairs: PairSet, sequence: Tensor, pooled: Tensor) -> dict[str, Tensor]:
         means = dict(zip(EAR_EVIDENCE, pairs.means.unbind(-1), strict=True))
         means |= pooled_differences(pooled[pairs.first], pooled[pairs.second])
-        return self.pair.combine(means | {"sequence": sequence}, pairs.mismatch)
+        return means | {"sequence": sequence}
 
     def _order(self, distance: Tensor, index: int) -> Tensor:
         milder = self.ladders[index].neighbours()
@@ -241,8 +257,8 @@ class Trainer:
 
     def _other_songs(
         self, chosen: np.ndarray, sequences: list[Tensor], pooled: list[Tensor]
-    ) -> Tensor:
-        """Distances between the clips of different ladders."""
+    ) -> tuple[Tensor, Tensor]:
+        """Distances between the clips of different ladders, and the gate's values."""
         bases = [self.ladders[i].pairs.clips.at([0]) for i in chosen]
         tokens = join_tokens([base.tokens for base in bases])
         embedding = Embedding(
@@ -250,7 +266,22 @@ class Trainer:
             pooled=torch.stack([p[0] for p in pooled]),
         )
         first, second = torch.triu_indices(len(bases), len(bases), offset=1)
-        return self.pair(*(_pick(tokens, embedding, i) for i in (first, second)))
+        a, b = (_pick(tokens, embedding, i) for i in (first, second))
+        return self.pair(a, b), self.pair.gate(unshared(a.tokens, b.tokens))
+
+    def _same_content(self, chosen: np.ndarray, others: Tensor) -> Tensor:
+        """The gate on copies and separated voices, against rated tones and other songs."""
+        separated = [s.pairs.cue for s in self.studies if s.dataset == SEPARATION]
+        tones = [s.pairs.cue for s in self.studies if s.dataset != SEPARATION]
+        copies = torch.cat([self.ladders[index].pairs.cue for index in chosen])
+        halves = [
+            losses.same_content_loss(self.pair.gate(same), other)
+            for same, other in (
+                (copies, others),
+                (torch.cat(separated or [copies]), self.pair.gate(torch.cat(tones))),
+            )
+        ]
+        return torch.stack(halves).sum()
 
     def _contrast(
         self, chosen: np.ndarray, sequences: list[Tensor], rng: np.random.Generator
@@ -276,7 +307,7 @@ class Trainer:
         """Spearman correlation with the ratings of each study."""
         found = []
         for study in studies:
-            distance = pd.Series(self.distances_of(study).numpy())
+            distance = pd.Series(self.answers(study).numpy())
             human = pd.Series(study.human.numpy())
             found.append(float(distance.corr(human, method="spearman")))
         return found
@@ -285,7 +316,7 @@ class Trainer:
         """Mean agreement with the studies of each dataset that were trained on, orderings held."""
         found: dict[str, list[float]] = {}
         for study, value in zip(self.studies, self.agreement(self.studies), strict=True):
-            found.setdefault(study.dataset, []).append(value)
+            found.setdefault(f"{study.dataset} {study.question}".strip(), []).append(value)
         means = {dataset: float(np.mean(values)) for dataset, values in found.items()}
         return means | {"orderings": self.orderings_held()}
 

@@ -52,6 +52,16 @@ def jnd_loss(
     return torch.where(level_db == 0.0, at, over).mean()
 
 
+def same_content_loss(
+    same: Float[Tensor, "same"], other: Float[Tensor, "other"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy of the gate: 0 for two takes of one performance, 1 for two performances.
+
+    `same` and `other` hold the gate's values for pairs of either kind; both kinds count as much.
+    """
+    return -(1.0 - same).clamp_min(TINY).log().mean() - other.clamp_min(TINY).log().mean()
+
+
 def contrastive_loss(
     anchor: Float[Tensor, "sample dim"],
     positive: Float[Tensor, "sample dim"],

@@ -23,14 +23,8 @@ from benchmarks.baselines import batches
 from benchmarks.metrics import UndefinedError, package_version, register, source_version
 from benchmarks.waveforms import baseline_conditions, match_channels, resample
 from pamt_metric import psychoacoustics
-from pamt_metric.distance import (
-    POOLED,
-    Encoded,
-    PairDistance,
-    evidence_maps,
-    frame_weight,
-    mean_over_map,
-)
+from pamt_metric.distance import PairDistance
+from pamt_metric.evidence import Encoded, aligned_means, frame_weight
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import Ear, EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
@@ -102,11 +96,8 @@ class PamtEar:
         return PairDistance()
 
     def _distance(self, a: EarTokens, b: EarTokens) -> torch.Tensor:
-        weight = frame_weight(a, b)
-        maps = evidence_maps(_without_embedding(a), _without_embedding(b))
-        means = {name: mean_over_map(square, weight) for name, square in maps.items()}
-        nothing = torch.zeros(a.mask.shape[0])
-        return self._mix.combine(means | dict.fromkeys(POOLED, nothing), nothing)
+        encoded = _without_embedding(a), _without_embedding(b)
+        return self._mix.fidelity(aligned_means(*encoded, frame_weight(a, b)))
 
 
 def _without_embedding(tokens: EarTokens) -> Encoded:

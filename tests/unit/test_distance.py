@@ -6,36 +6,39 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pamt_metric.distance import (
+from pamt_metric.distance import GATE_POWER, ROOT_FLOOR, SQUASH_FLOOR, PairDistance, root, squash
+from pamt_metric.evidence import (
+    ADDED,
     ALIGNED,
+    ALIGNED_MEANS,
     EVIDENCE,
+    MISSING,
     POOLED,
-    ROOT_FLOOR,
-    SQUASH_FLOOR,
-    PairDistance,
-    level_mismatch,
     mean_over_map,
     patch_difference,
     pooled_differences,
-    root,
     signed_differences,
-    squash,
+    unshared,
 )
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
+MEANS = (*ALIGNED_MEANS, *POOLED)
 TYPICAL = dict(
     zip(EVIDENCE, (0.34, 1.7, 1.2, 0.59, 0.26, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True)
 )
-GATE_CENTER = 0.7
-GATE_POWER = 5.0
+TYPICAL_HALF = {"loudness": 0.22, "masked": 1.1, "level": 0.77}
+GATE_CENTER = 0.13
 
 
-def combine(pair, *, mismatch=0.0, **means):
-    """Distance from mean squares; what is not given is 0."""
-    given = {name: torch.tensor([means.get(name, 0.0)]) for name in EVIDENCE}
-    return pair.combine(given, torch.tensor([mismatch])).item()
+def given(means):
+    """Mean squares of one pair; what is not given is 0."""
+    return {name: torch.tensor([means.get(name, 0.0)]) for name in MEANS}
+
+
+def combine(pair, *, cue=0.0, **means):
+    return pair.combine(given(means), torch.tensor([cue])).item()
 
 
 def squashed(name, mean_square):
@@ -46,70 +49,82 @@ def squashed(name, mean_square):
 class TestCombine:
     def test_hand_computed(self):
         pair = PairDistance().requires_grad_(False)
-        pair.log_same_weight[EVIDENCE.index("loudness")] = math.log(3.0)
+        pair.log_same_weight[ALIGNED.index("loudness")] = math.log(3.0)
         pair.log_other_weight[EVIDENCE.index("clip_time")] = math.log(5.0)
-        value = combine(pair, loudness=0.04, clip_time=2.0, mismatch=GATE_CENTER)
-        # The gate is half open: half of each weight, half of the offset of 1.
-        total = (
-            0.5 * (3.0 + 1.0) * squashed("loudness", 0.04)
-            + 0.5 * (1.0 + 5.0) * squashed("clip_time", 2.0)
-            + 0.5
+        value = combine(
+            pair, added_loudness=0.03, missing_loudness=0.01, clip_time=2.0, cue=GATE_CENTER
         )
-        assert value == pytest.approx(total**2, rel=1e-5)
+        fidelity = 3.0 * (root_of(0.03) + root_of(0.01)) / TYPICAL_HALF["loudness"]
+        content = squashed("loudness", 0.04) + 5.0 * squashed("clip_time", 2.0) + 1.0
+        # The gate is half open.
+        assert value == pytest.approx(0.5 * fidelity + 0.5 * content, rel=1e-5)
 
-    def test_copies_are_judged_with_the_first_set_of_weights_alone(self):
+    def test_copies_are_judged_by_fidelity_alone(self):
         pair = PairDistance().requires_grad_(False)
-        before = combine(pair, masked=1.0)
+        before = combine(pair, patch=1.0, clip_time=9.0)
         pair.log_other_weight += 1.0
         pair.log_offset += 1.0
-        assert combine(pair, masked=1.0) == before
-        assert before == pytest.approx(squashed("masked", 1.0) ** 2, rel=1e-5)
+        assert combine(pair, patch=1.0, clip_time=9.0) == before
+        assert before == pytest.approx(root_of(1.0) / TYPICAL["patch"], rel=1e-5)
 
-    def test_the_gate_opens_with_the_mismatch_and_stays_under_1(self):
+    def test_added_and_missing_change_places_with_the_clips(self):
         pair = PairDistance().requires_grad_(False)
-        mismatches = (0.0, 0.3, 0.7, 1.0)
-        gates = [math.sqrt(combine(pair, mismatch=x)) for x in mismatches]
-        expected = [x**GATE_POWER / (x**GATE_POWER + GATE_CENTER**GATE_POWER) for x in mismatches]
-        assert gates == pytest.approx(expected, rel=1e-3)
+        pair.log_same_weight[: len(ADDED)] += torch.tensor([0.1, 0.2, 0.3])
+        forth = given(dict.fromkeys(ADDED, 0.4) | dict.fromkeys(MISSING, 0.1))
+        back = given(dict.fromkeys(ADDED, 0.1) | dict.fromkeys(MISSING, 0.4))
+        assert pair.added(forth).item() == pair.missing(back).item() > pair.added(back).item()
+        assert pair.fidelity(forth).item() == pytest.approx(pair.fidelity(back).item())
+        parts = pair.added(forth) + pair.missing(forth)
+        assert pair.fidelity(forth).item() == pytest.approx(parts.item())
+
+    def test_the_gate_opens_with_the_cue_and_stays_under_1(self):
+        pair = PairDistance().requires_grad_(False)
+        cues = torch.tensor([0.0, 0.05, GATE_CENTER, 1.0])
+        expected = [
+            x**GATE_POWER / (x**GATE_POWER + GATE_CENTER**GATE_POWER) for x in cues.tolist()
+        ]
+        assert pair.gate(cues).tolist() == pytest.approx(expected, rel=1e-3)
+        assert pair.gate(cues)[0].item() == 0.0
 
     def test_scale_multiplies(self):
         pair = PairDistance().requires_grad_(False)
-        before = combine(pair, patch=0.5, own=2.0)
+        before = combine(pair, patch=0.5, own=2.0, cue=0.1)
         pair.scale.fill_(3.0)
-        assert combine(pair, patch=0.5, own=2.0) == pytest.approx(3.0 * before)
+        assert combine(pair, patch=0.5, own=2.0, cue=0.1) == pytest.approx(3.0 * before)
 
-    @pytest.mark.parametrize("kind", EVIDENCE)
+    @pytest.mark.parametrize("kind", MEANS)
     def test_more_of_any_evidence_is_farther(self, kind):
         pair = PairDistance().requires_grad_(False)
-        milder = combine(pair, **(dict.fromkeys(EVIDENCE, 0.1) | {kind: 0.1}))
-        stronger = combine(pair, **(dict.fromkeys(EVIDENCE, 0.1) | {kind: 0.2}))
+        milder = combine(pair, cue=0.1, **dict.fromkeys(MEANS, 0.1))
+        stronger = combine(pair, cue=0.1, **(dict.fromkeys(MEANS, 0.1) | {kind: 0.2}))
         assert milder < stronger
 
 
-class TestLevelMismatch:
-    def mismatch(self, a, b):
+class TestUnshared:
+    def unshared(self, a, b):
         ear = Ear()
         with torch.no_grad():
             lengths = torch.tensor([a.shape[-1]])
-            tokens = [ear(x[None], lengths) for x in (a, b)]
-            return level_mismatch(*tokens).item()
+            return unshared(*(ear(x[None], lengths) for x in (a, b))).item()
 
-    def test_a_clip_and_two_silences_match(self):
+    def test_a_clip_and_two_silences_share_everything(self):
         noise, silence = signals.noise(0.5)[None], torch.zeros(1, 24000)
-        assert self.mismatch(noise, noise) == 0.0
-        assert self.mismatch(silence, silence) == 0.0
+        assert self.unshared(noise, noise) == 0.0
+        assert self.unshared(silence, silence) == 0.0
 
-    def test_a_gain_of_4_db_misses_most_and_of_1_db_little(self):
+    def test_a_gain_leaves_nothing_missing(self):
         noise = signals.noise(0.5)[None]
-        # 1 - exp(-(dB / 4)^2) in every band
-        assert self.mismatch(noise, noise * 10 ** (4 / 20)) == pytest.approx(0.632, abs=0.03)
-        assert self.mismatch(noise, noise * 10 ** (1 / 20)) == pytest.approx(0.061, abs=0.01)
+        assert self.unshared(noise, 4.0 * noise) == pytest.approx(0.0, abs=1e-4)
+
+    def test_two_far_tones_share_next_to_nothing(self):
+        low, high = (signals.tone(0.5, frequency=f, n_partials=1)[None] for f in (300.0, 3000.0))
+        assert self.unshared(low, high) > 0.8
 
     def test_is_symmetric_and_grows_from_copy_to_other_sound(self):
         piece, other = signals.piece(1.0, seed=1)[None], signals.piece(1.0, seed=2)[None]
         copy = signals.with_noise(piece[0], 30.0)[None]
-        assert self.mismatch(piece, copy) == pytest.approx(self.mismatch(copy, piece), rel=1e-6)
-        assert 0.0 < self.mismatch(piece, copy) < 0.5 < self.mismatch(piece, other) < 1.0
+        assert self.unshared(piece, copy) == pytest.approx(self.unshared(copy, piece), rel=1e-6)
+        assert 0.0 < self.unshared(piece, copy) < 0.13 < self.unshared(piece, other) < 1.0
 
 
 def test_pooled_differences_are_squared_distances_by_group_of_the_embedding():
@@ -120,11 +135,6 @@ def test_pooled_differences_are_squared_distances_by_group_of_the_embedding():
     expected = dict.fromkeys(POOLED, 0.0) | {"own": 25.0, POOLED[-1]: 4.0}
     assert {name: x.item() for name, x in pooled_differences(a, b).items()} == expected
     assert {name: x.item() for name, x in pooled_differences(b, a).items()} == expected
-
-
-def test_aligned_and_pooled_are_all_evidence():
-    assert (*ALIGNED, *POOLED) == EVIDENCE
-    assert len(set(EVIDENCE)) == len(EVIDENCE)
 
 
 def test_squash_is_0_at_0_with_a_finite_slope_and_a_square_root_beyond():

@@ -27,7 +27,7 @@ def material(tiny_metric):
     clips = [w[None] for w in (signals.tone(0.25), signals.noise(0.25), signals.clicks(0.25))]
     first, second = torch.tensor([0, 0, 1]), torch.tensor([1, 2, 2])
     pairs = pair_features(clip_features(tiny_metric, clips), first, second)
-    studies = [Study("made up", "a", "a", pairs, torch.tensor([3.0, 1.0, 2.0]))]
+    studies = [Study("made up", "a", "a", "", pairs, torch.tensor([3.0, 1.0, 2.0]))]
     ladders = []
     for seed in (1, 2):
         clip = signals.piece(0.25, seed=seed)
@@ -89,6 +89,7 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
         "order",
         "content_margin",
         "jnd",
+        "same_content",
         "contrast",
         "total",
     }
@@ -115,7 +116,7 @@ def test_folds_divide_no_group_and_leave_every_study_out_once(material):
     names = [("timbre", f"g{i // 2}", f"s{i}") for i in range(16)]
     names += [("voice", f"v{i}", f"t{i}") for i in range(4)]
     pairs, human = material[0][0].pairs, material[0][0].human
-    studies = [Study(dataset, name, group, pairs, human) for dataset, group, name in names]
+    studies = [Study(dataset, name, group, "", pairs, human) for dataset, group, name in names]
     found = crossval.folds(studies)
     assert len(found) == crossval.N_FOLDS
     assert sorted(study.name for fold in found for study in fold) == sorted(n for *_, n in names)
@@ -130,7 +131,7 @@ def rated_table(studies):
             "dataset": study.dataset,
             "study": study.name,
             "group": study.group,
-            "question": "",
+            "question": study.question,
             "reference": f"{study.name}/{first}.wav",
             "test": f"{study.name}/{second}.wav",
             "human": human,
@@ -149,7 +150,7 @@ def test_cross_validation_resumes_by_fold(tiny_metric, material, tmp_path):
     assert list(result["study"]) == ["one", "two"]
     assert result[["untrained", "trained"]].notna().all(axis=None)
     (tmp_path / "fold-0" / crossval.RESULT_FILE).write_text(
-        "fold,dataset,study,untrained,trained,orderings\nfold-0,made up,kept,0,0,1\n"
+        "fold,dataset,study,question,untrained,trained,orderings\nfold-0,made up,kept,,0,0,1\n"
     )
     again = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
     assert list(again["study"]) == ["kept", "two"]
@@ -170,6 +171,23 @@ def test_out_of_fold_values_are_the_distances_that_the_agreement_is_of(
         human = pd.Series(study.human.numpy())
         found = rows["value"].reset_index(drop=True).corr(human, method="spearman")
         assert found == pytest.approx(agreement)
+
+
+def test_each_question_is_answered_by_its_part(make_trainer, material):
+    study = material[0][0]
+    trainer = make_trainer("run")
+    asked = {name: replace(study, question=name) for name in ("", "interference", "quality")}
+    with torch.no_grad():
+        answers = {name: trainer.answers(study) for name, study in asked.items()}
+        assert torch.equal(answers[""], trainer.distances(study.pairs))
+        turned = replace(study.pairs, first=study.pairs.second, second=study.pairs.first)
+        means = study.pairs.means.clone()
+        means[:, :3], means[:, 3:6] = study.pairs.means[:, 3:6], study.pairs.means[:, :3]
+        turned = replace(turned, means=means)
+        # What one clip adds to the other, the other lacks.
+        other = trainer.answers(replace(asked["quality"], pairs=turned))
+    assert torch.equal(other, answers["interference"])
+    assert not torch.equal(answers["quality"], answers["interference"])
 
 
 def test_parts_of_a_separated_voice_are_given_for_each_question(tiny_metric, tmp_path):

@@ -77,3 +77,11 @@ class TestContrastiveLoss:
         clip, frame = torch.tensor([4, 4]), torch.tensor([0, apart])
         loss = losses.contrastive_loss(anchor, anchor, clip, frame, temperature=0.1)
         assert loss.item() == pytest.approx(math.log(2.0) if counts else 0.0, abs=1e-6)
+
+
+def test_same_content_is_the_cross_entropy_of_the_gate():
+    same, other = torch.tensor([0.5, 0.75]), torch.tensor([0.25])
+    expected = 0.5 * (math.log(2.0) + math.log(4.0)) + math.log(4.0)
+    assert losses.same_content_loss(same, other).item() == pytest.approx(expected, rel=1e-6)
+    sure = losses.same_content_loss(torch.tensor([0.0]), torch.tensor([1.0]))
+    assert sure.item() == 0.0

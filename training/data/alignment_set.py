@@ -18,7 +18,7 @@ from benchmarks.datasets import TRAIN, load
 from benchmarks.datasets.table import groups
 from benchmarks.metrics import package_version, source_version
 from pamt_metric import audio, psychoacoustics
-from pamt_metric.distance import evidence_maps
+from pamt_metric.evidence import aligned_means
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
@@ -37,11 +37,13 @@ class Study:
     """A listening study: pairs and what people said of them, larger = more different.
 
     Studies of one group share sounds, listeners or a singer: cross-validation keeps them together.
+    `question` is what listeners were asked where that was not how different the sounds are.
     """
 
     dataset: str
     name: str
     group: str
+    question: str
     pairs: PairSet
     human: Float[Tensor, "pair"]
 
@@ -72,7 +74,7 @@ class AlignmentSet:
     ladders: list[Ladder]
 
 
-STUDY_KEYS = ["dataset", "study", "group"]
+STUDY_KEYS = ["dataset", "study", "group", "question"]
 _CACHED_CLASSES = [AlignmentSet, Study, Ladder, PairSet, ClipSet, EarTokens]
 """What the cache may hold beside tensors; anything else in it is refused."""
 
@@ -84,7 +86,7 @@ def build_alignment_set(
     weights = hashlib.sha256()
     for tensor in metric.encoder.state_dict().values():
         weights.update(tensor.numpy().tobytes())
-    pair_code = sys.modules[evidence_maps.__module__]
+    pair_code = sys.modules[aligned_means.__module__]
     code = [package_version(psychoacoustics), source_version(pair_code)]
     layers = metric.head.encoder_layers
     key = json.dumps([code, asdict(ladders), asdict(corpus), weights.hexdigest(), layers])
@@ -103,35 +105,33 @@ def build_alignment_set(
 
 
 def _studies(metric: Metric, table: pd.DataFrame) -> list[Study]:
+    """Every study; those that put several questions on the same pairs share their features."""
     studies = []
-    for (dataset, name, group), rows in rated_studies(table):
-        paths = sorted({*rows["reference"], *rows["test"]}, key=str)
-        number = {path: i for i, path in enumerate(paths)}
-        waveforms = [audio.load(path, target_rate=SAMPLE_RATE).waveform[0] for path in paths]
-        pairs = pair_features(
-            clip_features(metric, waveforms),
-            torch.tensor([number[path] for path in rows["reference"]]),
-            torch.tensor([number[path] for path in rows["test"]]),
-        )
+    known: dict[tuple[Path, ...], PairSet] = {}
+    for (dataset, name, group, question), rows in rated_studies(table):
+        compared = (*rows["reference"], *rows["test"])
+        if compared not in known:
+            known[compared] = _pairs(metric, rows)
         human = torch.tensor(list(rows["human"]), dtype=torch.float32)
-        studies.append(Study(str(dataset), str(name), str(group), pairs, human))
+        studies.append(Study(dataset, name, group, question, known[compared], human))
     return studies
 
 
+def _pairs(metric: Metric, rows: pd.DataFrame) -> PairSet:
+    paths = sorted({*rows["reference"], *rows["test"]}, key=str)
+    number = {path: i for i, path in enumerate(paths)}
+    waveforms = [audio.load(path, target_rate=SAMPLE_RATE).waveform[0] for path in paths]
+    return pair_features(
+        clip_features(metric, waveforms),
+        torch.tensor([number[path] for path in rows["reference"]]),
+        torch.tensor([number[path] for path in rows["test"]]),
+    )
+
+
 def rated_studies(table: pd.DataFrame) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:
-    """Dataset, name and group of each study with its pairs, in the order of a `Study`'s pairs."""
-    return groups(_worst_question(table), STUDY_KEYS)
-
-
-def _worst_question(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a pair: where listeners answered several questions, the answer farthest from alike.
-
-    Sound quality and freedom from interference of a separated voice are nearly opposite, so their
-    mean says little; what is bad in one of them is unlike the reference whatever the other says.
-    """
-    pair = [*STUDY_KEYS, "reference", "test"]
-    farthest = table.assign(human=table.groupby(pair)["human"].transform("max"))
-    return farthest.drop_duplicates(pair).sort_values(STUDY_KEYS, kind="stable")
+    """Dataset, name, group and question of each study, and its pairs by name of the test."""
+    order = table["reference"].map(str) + "\n" + table["test"].map(str)
+    return groups(table.assign(order=order).sort_values([*STUDY_KEYS, "order"]), STUDY_KEYS)
 
 
 def _ladders(

@@ -12,20 +12,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from pamt_metric.distance import (
-    ALIGNED,
-    Encoded,
-    evidence_maps,
-    frame_weight,
-    level_mismatch,
-    mean_over_map,
-)
+from pamt_metric.evidence import ALIGNED_MEANS, Encoded, aligned_means, frame_weight, unshared
 from pamt_metric.head import Embedding
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.frames import n_frames
 
-EAR_EVIDENCE = tuple(name for name in ALIGNED if name != "sequence")
+EAR_EVIDENCE = tuple(name for name in ALIGNED_MEANS if name != "sequence")
 """Aligned evidence that the ear alone gives."""
 _BATCH = 8
 
@@ -51,7 +44,7 @@ class PairSet:
         clips: the clips.
         first, second: which clips each pair is of.
         means: mean squares of `EAR_EVIDENCE`.
-        mismatch: the gate's cue.
+        cue: the gate's.
         weight: of each frame in means over time.
     """
 
@@ -59,7 +52,7 @@ class PairSet:
     first: Int64[Tensor, "pair"]
     second: Int64[Tensor, "pair"]
     means: Float[Tensor, "pair evidence"]
-    mismatch: Float[Tensor, "pair"]
+    cue: Float[Tensor, "pair"]
     weight: Float[Tensor, "pair frame"]
 
 
@@ -86,17 +79,15 @@ def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel tim
 @torch.no_grad()
 def pair_features(clips: ClipSet, first: Tensor, second: Tensor) -> PairSet:
     """The ear's evidence on pairs of clips."""
-    means, mismatches, weights = [], [], []
+    means, cues, weights = [], [], []
     for a, b in zip(first.split(_BATCH), second.split(_BATCH), strict=True):
         one, two = pick_tokens(clips.tokens, a), pick_tokens(clips.tokens, b)
         weight = frame_weight(one, two)
-        maps = evidence_maps(_without_head(one), _without_head(two))
-        means.append(torch.stack([mean_over_map(maps[k], weight) for k in EAR_EVIDENCE], dim=-1))
-        mismatches.append(level_mismatch(one, two))
+        found = aligned_means(_without_head(one), _without_head(two), weight)
+        means.append(torch.stack([found[name] for name in EAR_EVIDENCE], dim=-1))
+        cues.append(unshared(one, two))
         weights.append(weight)
-    return PairSet(
-        clips, first, second, torch.cat(means), torch.cat(mismatches), torch.cat(weights)
-    )
+    return PairSet(clips, first, second, torch.cat(means), torch.cat(cues), torch.cat(weights))
 
 
 def _without_head(tokens: EarTokens) -> Encoded:

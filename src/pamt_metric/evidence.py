@@ -1,0 +1,204 @@
+"""What differs between two encoded clips: frame by frame, as wholes, and how little they share.
+
+Everything here is fixed; `pamt_metric.distance` weighs it. Differences enter squared and are
+averaged over bands and, by the loudness of both clips, over time.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from pamt_metric.head import Embedding
+from pamt_metric.psychoacoustics import EarTokens
+from pamt_metric.psychoacoustics.loudness import threshold_excitation, total_loudness
+from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
+from pamt_metric.psychoacoustics.scales import N_BANDS, center_frequencies
+from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
+
+SIGNED = ("loudness", "masked", "level")
+"""Kinds of aligned evidence that know more sound from less."""
+ADDED = tuple(f"added_{name}" for name in SIGNED)
+"""What only the test holds, by kind of `SIGNED`."""
+MISSING = tuple(f"missing_{name}" for name in SIGNED)
+"""What only the reference holds, by kind of `SIGNED`."""
+UNSIGNED = ("patch", "modulation", "interaural", "sequence")
+"""The other kinds of aligned evidence."""
+ALIGNED = (*SIGNED, *UNSIGNED)
+"""Kinds of aligned evidence."""
+POOLED = ("own", *(f"clip_{name}" for name in LAYOUT))
+"""Kinds of pooled evidence: the head's own part of the embedding, each group of statistics."""
+EVIDENCE = (*ALIGNED, *POOLED)
+"""All kinds, in the order of the learned weights."""
+ALIGNED_MEANS = (*ADDED, *MISSING, *UNSIGNED)
+"""Aligned evidence as it is measured: mean squares, the signed kinds in two halves."""
+
+FRAME_FLOOR_SONE = 0.1
+"""Weight that a silent frame keeps in the mean over time."""
+LOUDNESS_FLOOR = 0.01
+"""Sone per Cam at which the compressive loudness difference turns linear."""
+MATCH_DB = 4.0
+"""Levels that differ by less count mostly as the same, by more mostly as different."""
+HIDDEN = 0.01
+"""Excitation this far under the masked threshold, as a power ratio, has no level of its own."""
+LEVEL_FLOOR = 1e-9
+PATTERN_FLOOR = 1e-3
+"""Keeps the loudness patterns of two silences from being 0 / 0."""
+NEIGHBOURHOOD_BANDS = 9
+"""Bands that a level is heard among: 2 Cam to either side."""
+NEIGHBOURHOOD_SHARE = 0.3
+"""Power under the mean of the neighbourhood, as a ratio, at which levels cease to matter."""
+PATCH_FRAMES = 15
+"""Length of a patch: 0.2 s."""
+PATCH_BANDS = 5
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch of clips as the ear and the head see them."""
+
+    tokens: EarTokens
+    embedding: Embedding
+
+
+def frame_weight(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
+    """Weight of each frame in means over time: the loudness of both, over either's duration."""
+    loudness = total_loudness(a.loudness) + total_loudness(b.loudness) + FRAME_FLOOR_SONE
+    loudness = loudness * (a.mask | b.mask)
+    return loudness / loudness.sum(1, keepdim=True)
+
+
+def aligned_means(
+    a: Encoded, b: Encoded, weight: Float[Tensor, "batch frame"]
+) -> dict[str, Float[Tensor, "batch"]]:
+    """Mean squares of `ALIGNED_MEANS`; sound in `b` alone is added, sound in `a` alone missing."""
+    found = {}
+    for name, more in signed_differences(a.tokens, b.tokens).items():
+        found[f"added_{name}"] = mean_over_map(more.clamp_min(0.0).square(), weight)
+        found[f"missing_{name}"] = mean_over_map((-more).clamp_min(0.0).square(), weight)
+    maps = _unsigned_maps(a, b)
+    return found | {name: mean_over_map(square, weight) for name, square in maps.items()}
+
+
+def evidence_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch frame band"]]:
+    """Squared differences of each kind of `ALIGNED`, by frame and band."""
+    signed = signed_differences(a.tokens, b.tokens)
+    return {name: more.square() for name, more in signed.items()} | _unsigned_maps(a, b)
+
+
+def _unsigned_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch frame band"]]:
+    modulation = (a.tokens.modulation - b.tokens.modulation).square().mean(-1)
+    interaural = (a.tokens.interaural - b.tokens.interaural).square().mean(-1)
+    either = (a.tokens.mask | b.tokens.mask)[..., None]
+    sequence = (a.embedding.sequence - b.embedding.sequence).square().sum(-1, keepdim=True)
+    return {
+        "patch": patch_difference(a.tokens.loudness, b.tokens.loudness, either),
+        "modulation": modulation.repeat_interleave(BANDS_PER_REGION, dim=-1),
+        "interaural": interaural.repeat_interleave(BANDS_PER_REGION, dim=-1)
+        * _shared_audibility(a.tokens, b.tokens),
+        "sequence": sequence.expand(-1, -1, N_BANDS),
+    }
+
+
+def signed_differences(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "batch frame band"]]:
+    """Differences that are positive where `b` holds more sound than `a`.
+
+    'loudness' is compressed once more, so that quiet bands count. 'masked' and 'level' are
+    logarithms of the ratio of excitations over a common floor: over the masked threshold, that is
+    the audible part of a level difference, which vanishes under the threshold; over the mean of the
+    neighbourhood, it is how the peaks of the spectrum have moved.
+    """
+    threshold = 0.5 * (a.threshold + b.threshold)
+    quiet = _quiet_excitation().to(threshold)
+    neighbourhood = quiet + NEIGHBOURHOOD_SHARE * _neighbourhood(a.excitation + b.excitation)
+    return {
+        "loudness": _compressed(b.loudness) - _compressed(a.loudness),
+        "masked": _log_ratio(b.excitation, a.excitation, threshold),
+        "level": _log_ratio(b.excitation, a.excitation, neighbourhood),
+    }
+
+
+@functools.cache
+def _quiet_excitation() -> Float[Tensor, "band"]:
+    """Excitation of a tone at the threshold of hearing, by band."""
+    return threshold_excitation(center_frequencies())
+
+
+def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:
+    return (more + floor).log() - (less + floor).log()
+
+
+def _neighbourhood(both: Float[Tensor, "batch frame band"]) -> Float[Tensor, "batch frame band"]:
+    """Mean of two excitations over the bands around each band, from their sum."""
+    reach = NEIGHBOURHOOD_BANDS // 2
+    mean = functional.avg_pool1d(
+        both, NEIGHBOURHOOD_BANDS, stride=1, padding=reach, count_include_pad=False
+    )
+    return 0.5 * mean
+
+
+def mean_over_map(
+    square: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch"]:
+    """Mean square of one kind of evidence: even over bands, weighted over time."""
+    return (square.mean(-1) * weight).sum(1)
+
+
+def patch_difference(
+    a: Float[Tensor, "batch frame band"],
+    b: Float[Tensor, "batch frame band"],
+    either: Bool[Tensor, "batch frame 1"],
+) -> Float[Tensor, "batch frame band"]:
+    """Loudness difference relative to loudness within patches of 0.2 s by five bands, 0 to 1."""
+    difference = _patch_sum((a - b).square())
+    energy = _patch_sum(a.square() + b.square())
+    return difference / (energy + PATTERN_FLOOR) * either
+
+
+def unshared(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
+    """How little the clips have in common, 0 to 1: the product of two shares.
+
+    The share of a's loudness that b does not hold at about its level, times b's share that a does
+    not. Noise only adds and a filter only takes away, so one of the two stays small for a degraded
+    copy; another performance does both.
+    """
+    floor = HIDDEN * 0.5 * (a.threshold + b.threshold) + LEVEL_FLOOR
+    level = 10.0 * ((a.excitation + floor).log10() - (b.excitation + floor).log10())
+    return _share_over(a.loudness, level) * _share_over(b.loudness, -level)
+
+
+def _share_over(
+    loudness: Float[Tensor, "batch frame band"], level: Float[Tensor, "batch frame band"]
+) -> Float[Tensor, "batch"]:
+    """Share of the loudness where `level`, in dB over the other clip's, is well over 0."""
+    missed = -torch.expm1(-(level.clamp_min(0.0) / MATCH_DB).square())
+    return (loudness * missed).sum((1, 2)) / (loudness.sum((1, 2)) + PATTERN_FLOOR)
+
+
+def pooled_differences(
+    a: Float[Tensor, "batch pooled"], b: Float[Tensor, "batch pooled"]
+) -> dict[str, Float[Tensor, "batch"]]:
+    """Squared distance between two pooled embeddings by kind of `POOLED`."""
+    sizes = [a.shape[-1] - N_STATISTICS, *LAYOUT.values()]
+    groups = (a - b).square().split(sizes, dim=-1)
+    return {name: group.sum(-1) for name, group in zip(POOLED, groups, strict=True)}
+
+
+def _shared_audibility(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]:
+    """How far a band is heard in both clips, 0 to 1: a place that is silent has no direction."""
+    least = torch.minimum(a.loudness, b.loudness)
+    return least / (least + LOUDNESS_FLOOR)
+
+
+def _patch_sum(x: Float[Tensor, "batch frame band"]) -> Float[Tensor, "batch frame band"]:
+    kernel = (PATCH_FRAMES, PATCH_BANDS)
+    padding = (PATCH_FRAMES // 2, PATCH_BANDS // 2)
+    mean = functional.avg_pool2d(x[:, None], kernel, stride=1, padding=padding)
+    return mean[:, 0] * (PATCH_FRAMES * PATCH_BANDS)
+
+
+def _compressed(loudness: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    return loudness / ((loudness + LOUDNESS_FLOOR).sqrt() + LOUDNESS_FLOOR**0.5)
