@@ -9,13 +9,12 @@ also says where noise 6 dB under and 6 and 12 dB over the threshold then lies.
 
 import json
 import logging
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from training.data.ladders import MASKED_LEVELS_DB
-from training.joint import Trainer, make_trainer, parse_arguments, read_inputs
+from training.joint import Trainer, make_parser, make_trainer, read_inputs
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -36,14 +35,19 @@ def _median_distances(trainer: Trainer) -> list[float]:
     return np.median(np.stack(rows), axis=0).tolist()
 
 
-def main() -> None:
-    """Command line of the stage."""
-    arguments = parse_arguments("Calibration of the distance's scale.")
-    folder = Path(arguments.work) / arguments.name
-    found = calibrate(make_trainer(read_inputs(arguments), folder))
-    path = folder / CALIBRATION_FILE
+def write_calibration(trainer: Trainer) -> dict[str, float]:
+    """Calibrate, and keep the result in the run's folder, where `publish` looks for it."""
+    found = calibrate(trainer)
+    path = trainer.folder / CALIBRATION_FILE
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     _log.info("%s: %s", path, found)
+    return found
+
+
+def main() -> None:
+    """Command line of the stage."""
+    arguments = make_parser("Calibration of the distance's scale.").parse_args()
+    write_calibration(make_trainer(read_inputs(arguments), arguments.work / arguments.name))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,9 @@ class HeadConfig:
     n_heads: int = 4
     dim: int = 64
     groups: tuple[str, ...] = ("loudness", "threshold", "modulation", "interaural")
+    max_encoder_layers: int = 7
+    """Hidden states that are mixed, evenly spaced from the first to the last; all of a small
+    encoder's. Their number sets the size of the cached features."""
 
 
 @dataclass(frozen=True)

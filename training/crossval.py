@@ -25,8 +25,8 @@ from training.data.alignment_set import RATED_DATASETS, Study, rated_studies
 from training.joint import (
     Inputs,
     Trainer,
+    make_parser,
     make_trainer,
-    parse_arguments,
     read_inputs,
     run,
 )
@@ -134,7 +134,8 @@ def _parts(metric: Metric, rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 def main() -> None:
     """Command line of the stage."""
-    arguments = parse_arguments("Cross-validation of the head inside the train split.")
+    parser = make_parser("Cross-validation of the head inside the train split.")
+    arguments = parser.parse_args()
     folder = arguments.work / arguments.name
     table = load(find_root(arguments.data), datasets=RATED_DATASETS, split=TRAIN)
     result = cross_validate(read_inputs(arguments), table, folder)

@@ -44,6 +44,7 @@ from training.data.alignment_set import AlignmentSet, Ladder, Study, build_align
 from training.data.features import EAR_EVIDENCE, ClipSet, PairSet, join_tokens, pick_tokens
 from training.data.ladders import MASKED_LEVELS_DB, SEVERE
 
+CONFIGS = Path(__file__).parent / "configs"
 SEPARATION = "source_separation"
 REFRESH_STEPS = 20
 """Steps for which the embeddings behind the rating loss on the mix are kept."""
@@ -66,12 +67,10 @@ def make_metric(config: JointConfig, encoder: MertEncoder) -> Metric:
 
 def head_arguments(config: JointConfig, encoder: MertEncoder) -> dict[str, Any]:
     """What `SequenceHead` is built with; goes into the checkpoint."""
-    return {
-        "encoder_layers": list(range(encoder.n_layers + 1)),
-        "encoder_width": encoder.width,
-        **asdict(config.head),
-        "groups": list(config.head.groups),
-    }
+    arguments: dict[str, Any] = asdict(config.head) | {"groups": list(config.head.groups)}
+    n_layers = min(encoder.n_layers + 1, arguments.pop("max_encoder_layers"))
+    layers = np.linspace(0, encoder.n_layers, n_layers).round().astype(int).tolist()
+    return {"encoder_layers": layers, "encoder_width": encoder.width, **arguments}
 
 
 class Trainer:
@@ -395,18 +394,20 @@ def _short(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
 
 
-def parse_arguments(description: str) -> argparse.Namespace:
+def make_parser(description: str) -> argparse.ArgumentParser:
     """Arguments that this stage and those after it share."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--pretrain", type=Path, required=True, help="names the corpus")
+    parser.add_argument("--config", type=Path, default=CONFIGS / "joint-mini.yaml")
+    parser.add_argument(
+        "--pretrain", type=Path, default=CONFIGS / "pretrain-mini.yaml", help="names the corpus"
+    )
     parser.add_argument("--encoder", required=True, help="folder or Hub id")
     parser.add_argument("--data", type=Path, default=os.environ.get("PAMT_DATA"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--name", default="joint", help="folder of this run under WORK")
     parser.add_argument("--steps", type=int, help="end here instead of the configured step")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    return parser.parse_args()
+    return parser
 
 
 @dataclass(frozen=True)
@@ -442,7 +443,7 @@ def make_trainer(inputs: Inputs, folder: Path, *, without: Collection[Study] = (
 
 def main() -> None:
     """Command line of the stage."""
-    arguments = parse_arguments("Contrast and alignment of the head.")
+    arguments = make_parser("Contrast and alignment of the head.").parse_args()
     trainer = make_trainer(read_inputs(arguments), arguments.work / arguments.name)
     run(trainer)
     _log.info("on what it was trained on: %s", _short(trainer.summary()))

@@ -5,7 +5,7 @@ config.json
 ├── format          layout of this file; 1
 ├── name, version   which model this is
 ├── encoder         {"bundled": {config values}, "normalize": ...}   weights in model.safetensors
-│                or {"hub": id or folder, "revision": ..., "normalize": ...}   weights elsewhere
+│                or {"hub": id or folder, "revision": ..., "sha256": ..., "normalize": ...}
 ├── head            arguments of SequenceHead
 ├── weights         {"sha256": hash of model.safetensors}
 └── card            licences, training data, figures; for people, not read by code
@@ -14,7 +14,6 @@ config.json
 Weights may be stored in half precision; they are used in single precision.
 """
 
-import hashlib
 import json
 from importlib import resources
 from os import PathLike
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pamt_metric import hub
 from pamt_metric.comparison import ModelInfo
 from pamt_metric.encoders import mert_files
 from pamt_metric.encoders.mert import MertEncoder
@@ -36,6 +36,8 @@ FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 ENCODER_PREFIX = "encoder."
+FILES = (hub.Wanted((CONFIG_FILE,)), hub.Wanted((WEIGHTS_FILE,)))
+"""What is downloaded of a repository."""
 
 
 def load(
@@ -88,8 +90,8 @@ def save(
         folder: made if it is not there.
         name: the model's name.
         version: release of the weights.
-        encoder_hub: `{"hub": id, "revision": commit, "normalize": bool}` where the encoder's
-            weights are not ours to ship; None puts them into the file.
+        encoder_hub: `{"hub": id, "revision": commit, "sha256": of its weights, "normalize": bool}`
+            where the encoder's weights are not ours to ship; None puts them into the file.
         head_config: the arguments that `metric.head` was built with.
         card: licences, training data and figures.
         dtype: of stored weights; scalars and statistics stay in single precision.
@@ -110,7 +112,7 @@ def save(
     stored = {key: _stored(value, dtype) for key, value in state.items()}
     # Not `save_file`: its files are readable by their owner alone, whatever the umask.
     (folder / WEIGHTS_FILE).write_bytes(to_bytes(stored, metadata={"format": "pt"}))
-    sha256 = _sha256(folder / WEIGHTS_FILE)
+    sha256 = hub.sha256_of(folder / WEIGHTS_FILE)
     config |= {"weights": {"sha256": sha256}, "card": card}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return sha256
@@ -129,34 +131,19 @@ def find(name_or_path: str | PathLike[str], *, revision: str | None = None) -> P
     if path.is_dir():
         return path
     name = str(name_or_path)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if hub.HUB_ID.fullmatch(name) is None:
         listed = ", ".join(repr(known) for known in bundled) or "none"
         raise CheckpointError(
             f"no model {name!r}: expected a bundled one ({listed}), a folder with {CONFIG_FILE} "
             "and model.safetensors, or a Hub id 'owner/name'"
         )
-    return _download(name, revision)
+    return hub.fetch(name, FILES, revision=revision).folder
 
 
 def bundled_models() -> dict[str, Path]:
     """Name and folder of every model that came with the package."""
     root = Path(str(resources.files("pamt_metric"))) / "models"
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG_FILE}"))}
-
-
-def _download(hub_id: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-
-    wanted = [CONFIG_FILE, WEIGHTS_FILE]
-    try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=wanted))
-    # The client's errors differ between its versions, and with its HTTP library.
-    except Exception as error:
-        raise CheckpointError(
-            f"cannot get {hub_id} at revision {revision or 'main'} from the Hub "
-            f"({type(error).__name__}: {error}); check the id, the revision and the connection, "
-            "or download the two files elsewhere and give their folder"
-        ) from error
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -187,6 +174,7 @@ def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
             encoder = MertEncoder.from_pretrained(
                 source["hub"], revision=source["revision"], normalize=source["normalize"]
             )
+            _check_encoder(encoder, source, path)
         head = SequenceHead(**config["head"])
     except (KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -198,6 +186,16 @@ def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
             f"the encoder has {encoder.n_layers} of width {encoder.width}; was another one meant?"
         )
     return Metric(encoder, head, info=info)
+
+
+def _check_encoder(encoder: MertEncoder, source: dict[str, Any], path: Path) -> None:
+    """An encoder that lives elsewhere must be the one that the head was trained on."""
+    expected = source.get("sha256")
+    if expected is not None and encoder.source is not None and encoder.source.sha256 != expected:
+        raise CheckpointError(
+            f"{path} was made for an encoder whose weights have sha256 {expected}, but those of "
+            f"{source['hub']} have {encoder.source.sha256}; are they of another revision?"
+        )
 
 
 def _own_state(metric: Metric, config: dict[str, Any]) -> dict[str, Tensor]:
@@ -220,15 +218,10 @@ def _verify_hash(path: Path, stated: Any) -> str:
         raise CheckpointError(f"{path.with_name(CONFIG_FILE)} states no sha256 under 'weights'")
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; download or copy the whole folder again")
-    found = _sha256(path)
+    found = hub.sha256_of(path)
     if found != expected:
         raise CheckpointError(
             f"{path} has sha256 {found}, its config.json says {expected}; the file is damaged or "
             "belongs to another release: get both files again"
         )
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The `pamt` command: score audio files, embed them, tell what is installed.
+"""The `pamt` command: score and embed audio files, get models, tell what is installed.
 
 Every error is one line on stderr and exit code 2. Where one file of several fails, the others are
 still scored, and the failed one keeps its reason.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pamt_metric.comparison import Comparison
+    from pamt_metric.inventory import ModelState
 
 EXIT_ERROR = 2
 # click's own exception in older releases of typer, that of its own copy of click in newer ones
@@ -137,7 +138,7 @@ def embed(
 
 @app.command()
 def info() -> None:
-    """Versions, device, bundled models and where their weights lie."""
+    """Versions, and the device that would be used."""
     import torch
 
     import pamt_metric
@@ -148,17 +149,44 @@ def info() -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": metadata.version("transformers"),
+        "huggingface_hub": metadata.version("huggingface_hub"),
         "device": f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu",
         "threads": str(torch.get_num_threads()),
     }
     for name, folder in checkpoint.bundled_models().items():
         config = json.loads((folder / checkpoint.CONFIG_FILE).read_text(encoding="utf-8"))
-        stamp = config["weights"]["sha256"][:12]
-        lines[f"model {name}"] = f"{config['version']}, sha256 {stamp}, in {folder}"
-    lines["Hub cache"] = _hub_cache()
+        lines[f"model {name}"] = config["version"]
     width = max(map(len, lines))
     for name, value in lines.items():
         typer.echo(f"{name:<{width}}  {value}")
+
+
+@app.command()
+def download(
+    model: Annotated[str, typer.Argument(help="Hub id owner/name of a model or an encoder.")],
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Commit, tag or branch; default: pinned.")
+    ] = None,
+) -> None:
+    """Get MODEL's files from the Hub; damaged ones anew."""
+    from pamt_metric import inventory
+
+    for folder in inventory.download(model, revision=revision):
+        typer.echo(folder)
+
+
+@app.command()
+def doctor() -> None:
+    """Check every model's files; how to get missing ones."""
+    from pamt_metric import inventory
+
+    models = inventory.inspect()
+    _print_models(models)
+    unsound = [model for model in models if model.files and model.command]
+    for model in unsound:
+        typer.echo(f"pamt: {model.name} is not complete and sound: {model.command}", err=True)
+    if unsound:
+        raise typer.Exit(EXIT_ERROR)
 
 
 @app.callback(invoke_without_command=True)
@@ -231,7 +259,24 @@ def _exit_on_failures(rows: list[_Row]) -> None:
         raise typer.Exit(EXIT_ERROR)
 
 
-def _hub_cache() -> str:
-    from huggingface_hub import constants
+def _print_models(models: list["ModelState"]) -> None:
+    from huggingface_hub import constants, get_token
 
-    return constants.HF_HUB_CACHE
+    for model in models:
+        typer.echo(f"{model.name}  {model.revision}  {model.licence}")
+        for file in model.files:
+            described = f"{file.condition:<10}  {_size(file.size):>8}  {file.sha256:<64}"
+            typer.echo(f"  {described}  {file.path}")
+        if model.command:
+            typer.echo(f"  {'get it' if model.files else 'not here; get it'}: {model.command}")
+    offline = "offline (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else constants.ENDPOINT
+    token = "no token" if get_token() is None else "with a token"
+    typer.echo(f"Hub: {offline}, {token}, cache {constants.HF_HUB_CACHE}")
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} GB"

@@ -14,9 +14,9 @@ from pamt_metric.alignment import cut_to_lag, find_lag, overlap_lengths
 from pamt_metric.audio import AudioBatch, AudioSource
 from pamt_metric.comparison import Comparison, ModelInfo
 from pamt_metric.distance import PairDistance, PairEvidence
-from pamt_metric.evidence import Encoded
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import InputError
+from pamt_metric.evidence import Encoded
 from pamt_metric.head import SequenceHead
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pamt_metric import checkpoint
+from pamt_metric import checkpoint, hub
 from pamt_metric.errors import CheckpointError
 from tests.support import signals
 
@@ -51,7 +51,7 @@ def edit_weights(folder, edit):
     state = load_file(path)
     edit(state)
     save_file(state, path)
-    edit_config(folder, weights={"sha256": checkpoint._sha256(path)})
+    edit_config(folder, weights={"sha256": hub.sha256_of(path)})
 
 
 class TestRoundTrip:
@@ -72,7 +72,7 @@ class TestRoundTrip:
         folder = save()
         info = checkpoint.load(folder).info
         assert (info.name, info.version) == ("tiny", "7")
-        assert info.sha256 == checkpoint._sha256(folder / checkpoint.WEIGHTS_FILE)
+        assert info.sha256 == hub.sha256_of(folder / checkpoint.WEIGHTS_FILE)
 
     def test_encoder_may_live_elsewhere(self, tiny_metric, save, pair, tmp_path):
         tiny_metric.encoder.to_folder(tmp_path / "encoder")
@@ -174,7 +174,7 @@ class TestRefusals:
         (folder / "pytorch_model.bin").write_bytes(payload)
         checkpoint.load(folder)
         (folder / checkpoint.WEIGHTS_FILE).write_bytes(payload)
-        sha256 = checkpoint._sha256(folder / checkpoint.WEIGHTS_FILE)
+        sha256 = hub.sha256_of(folder / checkpoint.WEIGHTS_FILE)
         edit_config(folder, weights={"sha256": sha256})
         with pytest.raises(CheckpointError, match="damaged"):
             checkpoint.load(folder)

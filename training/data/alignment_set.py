@@ -82,17 +82,19 @@ _CACHED_CLASSES = [AlignmentSet, Study, Ladder, PairSet, ClipSet, EarTokens]
 def build_alignment_set(
     metric: Metric, ladders: LadderConfig, corpus: CorpusConfig, root: Path, work: Path
 ) -> AlignmentSet:
-    """Compute all features, or open the cache of the same ear, corpus, ladders and encoder."""
+    """Compute all features, or open the cache of the same ear, ladders and encoder."""
     weights = hashlib.sha256()
     for tensor in metric.encoder.state_dict().values():
         weights.update(tensor.numpy().tobytes())
     pair_code = sys.modules[aligned_means.__module__]
     code = [package_version(psychoacoustics), source_version(pair_code)]
-    key = json.dumps([code, asdict(ladders), asdict(corpus), weights.hexdigest()])
+    layers = metric.head.encoder_layers
+    key = json.dumps([code, asdict(ladders), asdict(corpus), weights.hexdigest(), layers])
     path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
     if path.is_file():
         with torch.serialization.safe_globals(_CACHED_CLASSES):
-            return torch.load(path, weights_only=True)
+            # Mapped, not read: of a large encoder these are several GB.
+            return torch.load(path, weights_only=True, mmap=True)
     _log.info("computing features of the rated studies")
     studies = _studies(metric, load(root, datasets=RATED_DATASETS, split=TRAIN))
     found = AlignmentSet(studies, _ladders(metric, ladders, corpus, root, work))

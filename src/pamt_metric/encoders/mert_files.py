@@ -5,10 +5,8 @@ A checkpoint is a folder with `config.json`, perhaps `preprocessor_config.json`,
 these files are downloaded. transformers is not needed here.
 """
 
-import hashlib
 import json
 import pickle
-import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from pamt_metric import hub
 from pamt_metric.encoders import mert_config
 from pamt_metric.errors import CheckpointError
 
@@ -26,16 +25,12 @@ PREPROCESSOR_FILE = "preprocessor_config.json"
 SAFETENSORS_FILE = "model.safetensors"
 PICKLE_FILE = "pytorch_model.bin"
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-# Repositories whose revision is pinned where the caller names none, and the sha256 of the weights
-# at that revision (as its Git LFS pointer states it; 377,552,987 bytes).
-PINNED = {
-    "m-a-p/MERT-v1-95M": (
-        "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5",
-        "a2b8b747f72c06e0595aeae41ae5473f4364938c6b39b2c58be38c48e6bd3fcd",
-    )
-}
+FILES = (
+    hub.Wanted((CONFIG_FILE,)),
+    hub.Wanted((PREPROCESSOR_FILE,), required=False),
+    hub.Wanted((SAFETENSORS_FILE, PICKLE_FILE)),
+)
+"""What is downloaded of a repository."""
 
 # The two names under which torch has kept the magnitude and the direction of a weight-normalised
 # convolution: torch.nn.utils.weight_norm, and torch.nn.utils.parametrizations.weight_norm. torch
@@ -94,37 +89,15 @@ def find_checkpoint(
         if revision is not None:
             raise CheckpointError(f"{folder} is a local folder and has no revision {revision!r}")
         return _collect(folder, name=folder.resolve().name, revision=None)
-    if isinstance(folder_or_hub_id, PathLike) or HUB_ID.fullmatch(name) is None:
+    if isinstance(folder_or_hub_id, PathLike) or hub.HUB_ID.fullmatch(name) is None:
         raise CheckpointError(
             f"no folder {name!r}; give a folder with {CONFIG_FILE} and {SAFETENSORS_FILE}, "
             "or a Hub id of the form 'owner/name'"
         )
-    pinned_revision, pinned_sha256 = PINNED.get(name, (None, None))
-    snapshot = _download(name, revision=revision or pinned_revision)
-    files = _collect(snapshot, name=name, revision=snapshot.name)
-    if files.source.revision == pinned_revision and files.source.sha256 != pinned_sha256:
-        raise CheckpointError(
-            f"{files.weights} of {name} has sha256 {files.source.sha256}, expected "
-            f"{pinned_sha256}; the download is damaged: delete the file and load again"
-        )
+    snapshot = hub.fetch(name, FILES, revision=revision)
+    files = _collect(snapshot.folder, name=name, revision=snapshot.revision)
+    hub.check_sha256(name, snapshot.revision, files.weights, files.source.sha256)
     return files
-
-
-def _download(hub_id: str, *, revision: str | None) -> Path:
-    import huggingface_hub  # here, because a local folder does without it
-
-    wanted = [CONFIG_FILE, PREPROCESSOR_FILE, SAFETENSORS_FILE, PICKLE_FILE]
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=wanted)
-        )
-    # The client's errors differ between its versions, and with its HTTP library.
-    except Exception as error:
-        raise CheckpointError(
-            f"cannot get {hub_id} at revision {revision or 'main'} from the Hub "
-            f"({type(error).__name__}: {error}); check the id, the revision and the connection, "
-            "or download the files elsewhere and give their folder"
-        ) from error
 
 
 def _collect(folder: Path, *, name: str, revision: str | None) -> CheckpointFiles:
@@ -138,10 +111,8 @@ def _collect(folder: Path, *, name: str, revision: str | None) -> CheckpointFile
             f"{folder} has neither {SAFETENSORS_FILE} nor {PICKLE_FILE}; "
             "a *_fairseq.pt file is of another layout and is not read"
         )
-    with weights.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     found = preprocessor if preprocessor.is_file() else None
-    return CheckpointFiles(config, found, weights, Source(name, revision, sha256))
+    return CheckpointFiles(config, found, weights, Source(name, revision, hub.sha256_of(weights)))
 
 
 def read_configs(files: CheckpointFiles) -> tuple[dict[str, Any], bool]:

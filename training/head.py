@@ -1,0 +1,28 @@
+"""Train a head on any encoder: stages 2 to 5 (joint, calibrate, publish) in one command.
+
+    python -m training head --encoder m-a-p/MERT-v1-95M --data ROOT --work DIR --output DIR \
+        --model-name pamt-95m --model-version 0.1.0 [--push OWNER/NAME]
+
+Layers, width and sample rate are read from the encoder. Resumes from WORK.
+"""
+
+from training.calibrate import write_calibration
+from training.joint import make_parser, make_trainer, read_inputs, run
+from training.publish import add_release_arguments, load_trained, publish
+
+
+def main() -> None:
+    """Command line of these stages."""
+    parser = make_parser("Train a head on an encoder, and write the model's repository.")
+    add_release_arguments(parser)
+    arguments = parser.parse_args()
+    inputs = read_inputs(arguments)
+    trainer = make_trainer(inputs, arguments.work / arguments.name)
+    run(trainer)
+    write_calibration(trainer)
+    metric = load_trained(inputs.config, inputs.encoder, trainer.folder)
+    publish(metric, inputs.config, arguments)
+
+
+if __name__ == "__main__":
+    main()
