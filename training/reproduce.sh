@@ -12,12 +12,7 @@ mkdir -p "$work"
 $python -m training.pretrain --config training/configs/pretrain-mini.yaml --data "$data" --work "$work"
 $python -m training.joint $common $features
 $python -m training.calibrate $common $features
-<<<<<<< HEAD
 $python -m training.publish $common --model-name pamt-mini --model-version 0.3.0 \
-    --output src/pamt_metric/models/pamt-mini
-=======
-$python -m training.publish $common --model-name pamt-mini --model-version 0.2.0 \
     --output "$work/release"
 # The bundled model has a model card of its own.
 cp "$work/release/config.json" "$work/release/model.safetensors" src/pamt_metric/models/pamt-mini/
->>>>>>> hub
