@@ -1,5 +1,6 @@
 """What `compare` tells about a pair of clips."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ _MEANINGS = (
     (2.0, "audible, slight"),
     (5.0, "clearly different"),
 )
+PSYCHOMETRIC_SLOPE = 2.0
+"""Shape of the Weibull function between distance and detection: what a listener to added noise goes
+by grows with its power, the square of its amplitude (Green and Swets, 1966, chapter 8)."""
 _BEYOND = "as different as another piece, or severely degraded"
 """Words for ranges of distance. 1 is the calibration: noise at the masked threshold. Medians of 15
 recordings (pamt-mini 0.3.0): MP3 at 128, 64 and 32 kbit/s 0.3, 1.5 and 3.0; low-pass at 3.5 kHz
@@ -47,6 +51,8 @@ class Comparison:
             `distance` is s * `fidelity` + (1 - s) * `content`.
         lag_ms: by how much the test starts later than the reference; taken out before comparing.
         gain_db: gain on the test, relative to the reference, that matched their loudness.
+        p_audible: chance that an attentive listener hears any difference: a half at a distance of 1,
+            from there by a psychometric function (`p_audible`). Not fitted to listeners.
         coverage: share of both clips that had a counterpart; the rest counts as different.
         time_map: share of the distance by frame of 1/75 s; sums to `distance`.
         band_map: share of the distance by frame and band (75 half-Cam bands); sums to `distance`.
@@ -62,6 +68,7 @@ class Comparison:
     same_content: float
     lag_ms: float
     gain_db: float
+    p_audible: float
     coverage: float
     time_map: Float[Tensor, "frame"]
     band_map: Float[Tensor, "frame band"]
@@ -76,6 +83,11 @@ class Comparison:
             if name not in ("time_map", "band_map")
         }
         return values | {"model": asdict(self.model), "warnings": list(self.warnings)}
+
+
+def p_audible(distance: float) -> float:
+    """Chance that an attentive listener hears any difference, without guesses: 1 - 2^-(d^2)."""
+    return -math.expm1(-math.log(2.0) * distance**PSYCHOMETRIC_SLOPE)
 
 
 def describe(distance: float) -> str:

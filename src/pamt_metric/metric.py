@@ -12,7 +12,7 @@ from torch.nn import functional
 from pamt_metric import audio
 from pamt_metric.alignment import cut_to_lag, find_lag, overlap_lengths
 from pamt_metric.audio import AudioBatch, AudioSource
-from pamt_metric.comparison import Comparison, ModelInfo
+from pamt_metric.comparison import Comparison, ModelInfo, p_audible
 from pamt_metric.distance import PairDistance, PairEvidence
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import InputError
@@ -254,6 +254,7 @@ class Metric(nn.Module):
             same_content=evidence.same_content[item].item(),
             lag_ms=1000.0 * pair.lag[item].item() / SAMPLE_RATE,
             gain_db=pair.gain_db[item].item(),
+            p_audible=p_audible(evidence.distance[item].item()),
             coverage=pair.coverage[item].item(),
             time_map=band_map.sum(-1),
             band_map=band_map,

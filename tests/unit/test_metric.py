@@ -204,6 +204,13 @@ class TestLag:
 
 
 @pytest.mark.parametrize(
+    ("value", "probability"), [(0.0, 0.0), (0.5, 0.1591036), (1.0, 0.5), (2.0, 0.9375), (9.0, 1.0)]
+)
+def test_p_audible_is_a_half_at_1_and_grows_from_0_to_1(value, probability):
+    assert comparison.p_audible(value) == pytest.approx(probability, abs=1e-6)
+
+
+@pytest.mark.parametrize(
     ("value", "different"), [(0.0, False), (0.5, False), (3.0, True), (1e6, True)]
 )
 def test_describe_has_words_for_every_distance(value, different):
