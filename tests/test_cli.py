@@ -20,8 +20,8 @@ from tests.support import signals
 
 RATE = 24_000
 FIELDS = {
-    "distance", "fidelity", "content", "added", "missing", "same_content", "lag_ms", "gain_db", "p_audible",
-    "coverage", "model", "warnings",
+    "distance", "fidelity", "content", "added", "missing", "same_content", "lag_ms", "gain_db",
+    "p_audible", "coverage", "model", "warnings",
 }  # fmt: skip
 
 

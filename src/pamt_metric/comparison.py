@@ -51,7 +51,7 @@ class Comparison:
             `distance` is s * `fidelity` + (1 - s) * `content`.
         lag_ms: by how much the test starts later than the reference; taken out before comparing.
         gain_db: gain on the test, relative to the reference, that matched their loudness.
-        p_audible: chance that an attentive listener hears any difference: a half at a distance of 1,
+        p_audible: chance that an attentive listener hears a difference: a half at a distance of 1,
             from there by a psychometric function (`p_audible`). Not fitted to listeners.
         coverage: share of both clips that had a counterpart; the rest counts as different.
         time_map: share of the distance by frame of 1/75 s; sums to `distance`.
