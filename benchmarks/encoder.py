@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import soundfile
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -30,6 +31,7 @@ BUNDLED = "pamt-mini"
 # Window and overlap in seconds, compared with one pass.
 WINDOWS = ((2, 0), (5, 0), (10, 0), (30, 0), (5, 1), (5, 2.5), (10, 5))
 MIB = 2**20
+PARTS = ("speed", "memory", "windows")
 
 
 def make(name: str, **timing: float) -> MertEncoder:
@@ -180,6 +182,12 @@ def windows(
                 row |= nearness(states[0], whole[0])
                 rows.append(row | (_embedding_nearness(embed, states, whole) if embed else {}))
     return pd.DataFrame(rows)
+
+
+def read_mono(path: Path) -> tuple[Tensor, int]:
+    """The mean of a file's channels, and its sample rate."""
+    samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return torch.from_numpy(samples.mean(1)), sample_rate
 
 
 Embed = Callable[[Tensor], tuple[Tensor, Tensor]]
