@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # What these read is what their own child process writes to a pipe.
 OWN_PIPES = {"benchmarks/guard.py", "benchmarks/worker.py"}
-FOLDERS = ("src", "training", "benchmarks", "scripts", "examples")
+FOLDERS = ("src", "training", "benchmarks", "examples")
 # `pickle` may be imported for the error it raises, and for nothing else.
 LOADERS = {"pickle": {"load", "loads", "Unpickler"}}
 FORBIDDEN_MODULES = {"nnAudio", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
