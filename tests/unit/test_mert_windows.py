@@ -167,6 +167,8 @@ def test_bfloat16_is_near_single_precision(attention):
 
 
 @pytest.mark.slow
+# torch's own compiler warns of torch's own code while it is imported.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 def test_compiled_parts_give_the_same():
     encoder = make()
     clips = noise(3, 60_000)
