@@ -1,13 +1,15 @@
 """The positional convolution, kept away from a routine that gives wrong numbers."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 
 def positions(
-    embedding: nn.Module, hidden: Float[Tensor, "batch frame width"]
+    embedding: Any, hidden: Float[Tensor, "batch frame width"]
 ) -> Float[Tensor, "batch frame width"]:
     """What transformers' HubertPositionalConvEmbedding gives; in bfloat16 on a CPU, without error.
 
