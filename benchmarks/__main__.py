@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: data, agreement, crossval, orderings, sanity, psychophysics, report."""
+"""`python -m benchmarks`: data, agreement, crossval, orderings, sanity, encoder, ..., report."""
 
 import os
 import sys
@@ -16,6 +16,7 @@ from rich.table import Table
 import benchmarks.baselines  # noqa: F401 (registers the metrics)
 from benchmarks import agreement as agreement_run
 from benchmarks import ceiling, out_of_fold, summary, tables
+from benchmarks import encoder as encoder_suite
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
 from benchmarks import psychophysics as psychophysics_suite
@@ -240,6 +241,38 @@ def psychophysics(
         console.print(tables.thresholds(found))
         psychophysics_suite.draw(results.parent)
     console.print(tables.psychophysics(psychophysics_suite.counts(found)))
+
+
+@app.command()
+def encoder(
+    *,
+    data: Data = None,
+    name: Annotated[
+        str, typer.Option(help="random-95m, pamt-mini, a folder or a Hub id.")
+    ] = encoder_suite.RANDOM,
+    part: Annotated[
+        list[str] | None, typer.Option(help="speed, memory or windows; again for more, or commas.")
+    ] = None,
+    minutes: Annotated[str, typer.Option(help="Clips of the memory table, with commas.")] = "1,5",
+    repeats: Annotated[int, typer.Option(help="Turns of the speed table.")] = 5,
+) -> None:
+    """Measure an encoder: speed beside HubertModel, memory of long clips, windows and one pass."""
+    parts = _split(part) or list(encoder_suite.PARTS)
+    unknown = set(parts) - set(encoder_suite.PARTS)
+    if unknown:
+        raise InputError(f"--part must be of {', '.join(encoder_suite.PARTS)}, got {unknown}")
+    if "speed" in parts:
+        result = encoder_suite.speed(encoder_suite.make(name), repeats=repeats)
+        console.print(tables.plain(result, title=f"{name}: seconds, and ratio to HubertModel"))
+    if "memory" in parts:
+        lengths = [float(length) for length in _split([minutes])]
+        console.print(tables.plain(encoder_suite.memory(name, lengths), title="stream, one layer"))
+    if "windows" in parts:
+        found = recordings.read(find_root(data))
+        _print_missing(found.missing)
+        clips = {title: encoder_suite.read_mono(path) for title, path in found.paths.items()}
+        result = encoder_suite.windows(name, clips, seconds=(30, 60))
+        console.print(tables.plain(result, title="windows against one pass"))
 
 
 @app.command()

@@ -19,6 +19,15 @@ def between(low: float, high: float) -> str:
     return "-" if pd.isna(low) else f"{low:.2f} to {high:.2f}"
 
 
+def plain(result: pd.DataFrame, *, title: str) -> Table:
+    """A table as it is, with four digits of each number."""
+    table = Table(*result.columns, title=title)
+    for row in records(result):
+        cells = (f"{x:.4g}" if isinstance(x, float) else str(x) for x in row.values())
+        table.add_row(*cells)
+    return table
+
+
 def datasets(summary: pd.DataFrame) -> Table:
     """Agreement of each metric with each dataset's listeners."""
     table = Table(

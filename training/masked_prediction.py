@@ -25,7 +25,7 @@ from torch.nn import functional
 from transformers import HubertConfig, HubertModel
 
 from pamt_metric.encoders import windows
-from pamt_metric.encoders.mert import NORMALIZE_EPSILON
+from pamt_metric.encoders.normalization import NORMALIZE_EPSILON
 from training.config import EncoderConfig, ObjectiveConfig, PretrainConfig
 from training.data.corpus import FRAME_RATE, Clip, Corpus
 from training.teachers import CQT_N_BINS, SAMPLE_RATE, Targets

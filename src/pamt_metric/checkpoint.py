@@ -176,6 +176,7 @@ def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
             )
             _check_encoder(encoder, source, path)
         head = SequenceHead(**config["head"])
+        metric = Metric(encoder, head, info=info)
     except (KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: no model can be built from it: {reason}") from error
@@ -185,7 +186,7 @@ def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
             f"{path}: its head reads layers up to {max(head.encoder_layers)} of width {width}, "
             f"the encoder has {encoder.n_layers} of width {encoder.width}; was another one meant?"
         )
-    return Metric(encoder, head, info=info)
+    return metric
 
 
 def _check_encoder(encoder: MertEncoder, source: dict[str, Any], path: Path) -> None:

@@ -15,11 +15,11 @@ from pamt_metric.audio import AudioBatch, AudioSource
 from pamt_metric.comparison import Comparison, ModelInfo, p_audible
 from pamt_metric.distance import PairDistance, PairEvidence
 from pamt_metric.encoders.mert import MertEncoder
-from pamt_metric.errors import InputError
+from pamt_metric.errors import ConfigError, InputError
 from pamt_metric.evidence import Encoded
 from pamt_metric.head import SequenceHead
 from pamt_metric.psychoacoustics import Ear
-from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
+from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE, n_frames
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
 
 if TYPE_CHECKING:  # what a caller should give
@@ -42,6 +42,9 @@ class Metric(nn.Module):
         head: the conditioned head, built for this encoder's width and layers.
         pair: how evidence becomes a distance.
         info: which model this is; goes into every `Comparison`.
+
+    Raises:
+        ConfigError: the encoder's frames do not lie on the ear's.
     """
 
     def __init__(
@@ -53,6 +56,12 @@ class Metric(nn.Module):
         info: ModelInfo = UNTRAINED,
     ) -> None:
         super().__init__()
+        if encoder.frame_rate != FRAME_RATE:
+            raise ConfigError(
+                f"the encoder gives {encoder.frame_rate:g} frames/s at {encoder.sample_rate} Hz, "
+                f"the ear {FRAME_RATE:g}: a metric needs an encoder at 24000 Hz, such as MERT v1 "
+                "(MERT v0 has 16000; MertEncoder alone runs it)"
+            )
         self.ear = Ear()
         self.program_loudness = ProgramLoudness()
         self.encoder = encoder

@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +12,18 @@ from torch import nn
 
 from pamt_metric import hub
 from pamt_metric.encoders import mert_files, windows
-from pamt_metric.encoders.mert import MertEncoder, normalize_clip
+from pamt_metric.encoders.mert import MertEncoder
+from pamt_metric.encoders.normalization import prepare
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
+from tests.support.mert_checkpoints import (
+    GOLDEN,
+    MODELS,
+    assemble,
+    edit_json,
+    edit_weights,
+    legacy_names,
+)
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "mert"
-MODELS = ("mert-95m-tiny", "mert-330m-tiny")
 N_STATES = 4
 # From tests/golden/make_mert_golden.py: every eighth frame was kept, and zeros follow the second
 # waveform up to the length of its batch.
@@ -46,6 +52,10 @@ SMALL_CONFIG = {
 }
 
 
+def normalize_clip(clip):
+    return prepare(clip, dtype=clip.dtype)(clip)
+
+
 def noise(*shape, seed=0, level=0.1):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * level
 
@@ -61,16 +71,7 @@ def relative_difference(a, b):
 @pytest.fixture
 def checkpoint(tmp_path):
     """Assemble the folder of a tiny model, which a test may then damage."""
-
-    def assemble(model="mert-95m-tiny"):
-        folder = tmp_path / model
-        folder.mkdir()
-        shutil.copyfile(GOLDEN / f"{model}.config.json", folder / "config.json")
-        for name in ("preprocessor_config.json", "pytorch_model.bin"):
-            shutil.copyfile(GOLDEN / name, folder / name)
-        return folder
-
-    return assemble
+    return lambda model="mert-95m-tiny": assemble(tmp_path / model, model)
 
 
 @pytest.fixture
@@ -81,18 +82,6 @@ def tiny(checkpoint):
 @pytest.fixture
 def small():
     return MertEncoder(SMALL_CONFIG, normalize=True)
-
-
-def edit_json(path, **changes):
-    values = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({key: v for key, v in values.items() if v is not None}))
-
-
-def edit_weights(folder, edit):
-    path = folder / "pytorch_model.bin"
-    state = torch.load(path, weights_only=True)
-    edit(state)
-    torch.save(state, path)
 
 
 # The window grid
@@ -418,19 +407,6 @@ def test_an_encoder_is_rebuilt_from_its_config_and_state(tiny):
     assert torch.equal(rebuilt(noise(1, 4000)), tiny(noise(1, 4000)))
 
 
-LEGACY = {
-    "parametrizations.weight.original0": "weight_g",
-    "parametrizations.weight.original1": "weight_v",
-}
-
-
-def legacy_names(state):
-    return {
-        next((key.replace(new, old) for new, old in LEGACY.items() if new in key), key): value
-        for key, value in state.items()
-    }
-
-
 def test_a_state_with_older_weight_norm_names_loads(small):
     state = legacy_names(small.state_dict())
     assert "module.encoder.pos_conv_embed.conv.weight_g" in state
@@ -457,7 +433,7 @@ def test_weight_norm_names_are_matched_both_ways():
     assert mert_files.match_keys(new, wanted=old) == old
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_a_folder_written_is_a_folder_read(small, tmp_path, dtype):
     small.to_folder(tmp_path / "encoder", dtype=dtype)
     assert sorted(path.name for path in (tmp_path / "encoder").iterdir()) == [

@@ -8,7 +8,7 @@ Source: Li et al. 2024, "MERT: Acoustic Music Understanding Model with Large-Sca
 Self-supervised Training" (arXiv 2306.00107), and its released checkpoints.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pamt_metric.encoders import mert_config, mert_files, windows
+from pamt_metric.encoders import mert_config, mert_files, normalization, windows
+from pamt_metric.encoders.position import positions
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
 
-# Length in seconds of the clips that MERT was pretrained on (Li et al. 2024).
-WINDOW_S = 5
 # Windows in one forward pass: bounds memory; more are hardly faster on a CPU.
 WINDOWS_PER_FORWARD = 8
-# Under the square root of the variance, as in transformers' Wav2Vec2FeatureExtractor.
-NORMALIZE_EPSILON = 1e-7
 
 
 class MertEncoder(nn.Module):
@@ -48,6 +45,8 @@ class MertEncoder(nn.Module):
         width: Size of a hidden state.
         n_layers: Number of transformer layers. Layer 0 is their input, so layers 0 to `n_layers`
             can be asked for.
+        window_samples: Longest stretch of a clip that the module sees at once.
+        overlap_frames: Frames that two neighbouring windows share.
     """
 
     hop_length = windows.HOP_LENGTH
@@ -65,7 +64,8 @@ class MertEncoder(nn.Module):
 
         Args:
             config: Values of a `config.json` in the layout of MERT or HuBERT; what HuBERT does
-                not know is ignored. `sample_rate` defaults to 24000.
+                not know is ignored. `sample_rate` defaults to 24000 Hz, `window_s` to 5 s and
+                `overlap_s` to 0; they decide features as much as the weights do.
             normalize: See the attribute.
             attn_implementation: "sdpa" (fast), or "eager"; they differ by rounding.
 
@@ -76,9 +76,13 @@ class MertEncoder(nn.Module):
         self.module = mert_config.build_hubert(config, attn_implementation=attn_implementation)
         self.normalize = normalize
         self.source: mert_files.Source | None = None
-        self.sample_rate = int(config.get("sample_rate", mert_config.DEFAULT_SAMPLE_RATE))
-        self.config = mert_config.values_used(self.module) | {"sample_rate": self.sample_rate}
+        timing = mert_config.read_timing(config)
+        self.config = mert_config.values_used(self.module) | timing._asdict()
+        self.sample_rate = timing.sample_rate
         self.frame_rate = self.sample_rate / self.hop_length
+        hops = (timing.window_frames - 1) * windows.HOP_LENGTH
+        self.window_samples = windows.MIN_SAMPLES + hops
+        self.overlap_frames = timing.overlap_frames
         self.width = int(self.module.config.hidden_size)
         self.n_layers = int(self.module.config.num_hidden_layers)
         self.requires_grad_(requires_grad=False)
@@ -91,6 +95,8 @@ class MertEncoder(nn.Module):
         *,
         revision: str | None = None,
         normalize: bool | None = None,
+        window_s: float | None = None,
+        overlap_s: float | None = None,
         attn_implementation: mert_config.AttentionImplementation = "sdpa",
     ) -> "MertEncoder":
         """Load a published or self-trained checkpoint, strictly and without remote code.
@@ -99,8 +105,11 @@ class MertEncoder(nn.Module):
             folder_or_hub_id: A folder with `config.json`, `model.safetensors` or
                 `pytorch_model.bin`, and perhaps `preprocessor_config.json`; or a Hub id.
             revision: Hub commit, tag or branch; MERT-v1-95M is pinned where none is given.
-            normalize: Defaults to `do_normalize` of the preprocessor config, and to True where
-                that states nothing, as transformers' feature extractor does.
+            normalize: Defaults to `do_normalize` of the preprocessor config; where that states
+                nothing, to False for MERT v0 and to True for others, as in transformers.
+            window_s: Seconds in a window; the config's, else 5, by default.
+            overlap_s: Seconds that two neighbouring windows share; the config's, else 0, by
+                default.
             attn_implementation: "sdpa" (fast), or "eager"; they differ by rounding.
 
         Raises:
@@ -108,6 +117,8 @@ class MertEncoder(nn.Module):
         """
         files = mert_files.find_checkpoint(folder_or_hub_id, revision=revision)
         config, do_normalize = mert_files.read_configs(files)
+        given = {"window_s": window_s, "overlap_s": overlap_s}
+        config |= {name: value for name, value in given.items() if value is not None}
         try:
             # Random weights are drawn before the real ones come: the caller's random numbers
             # must not depend on that.
@@ -139,7 +150,7 @@ class MertEncoder(nn.Module):
         lengths: Int[Tensor, "batch"] | Sequence[int] | None = None,
         layers: Sequence[int] | None = None,
     ) -> Float[Tensor, "batch layer frame width"]:
-        """Hidden states of each clip, from windows of at most 5 s in which nothing is padded.
+        """Hidden states of each clip, from windows in which nothing is padded.
 
         A clip's result is the same alone and in a padded batch, to rounding (torch may choose
         another convolution routine for a lone short clip). Frames beyond its own are zero.
@@ -156,37 +167,64 @@ class MertEncoder(nn.Module):
         """
         chosen = self._check_layers(layers)
         sizes = _check_lengths(waveform, lengths)
-        dtype = next(self.parameters()).dtype
-        clips = [clip[:size].to(dtype) for clip, size in zip(waveform, sizes, strict=True)]
-        if self.normalize:
-            clips = [normalize_clip(clip) for clip in clips]
+        clips = [clip[:size] for clip, size in zip(waveform, sizes, strict=True)]
+        blocks = self._blocks(clips, chosen, windows_per_forward=WINDOWS_PER_FORWARD)
+        pieces: list[dict[int, Tensor]] = [{} for _ in clips]
+        for item, start, states in blocks:
+            pieces[item][start] = states
+        encoded = [torch.cat([piece[k] for k in sorted(piece)], dim=1) for piece in pieces]
         total = windows.n_frames(waveform.shape[-1])
-        encoded = self._encode(clips, chosen)
         return torch.stack(
             [functional.pad(states, (0, 0, 0, total - states.shape[1])) for states in encoded]
         )
 
-    def _encode(
-        self, clips: list[Float[Tensor, "_"]], layers: list[int]
-    ) -> list[Float[Tensor, "layer _ width"]]:
-        # As many frames as 5 s have hops, so that 10 s are two windows and not three.
-        n_frames = round(WINDOW_S * self.frame_rate)
-        size = windows.MIN_SAMPLES + (n_frames - 1) * windows.HOP_LENGTH
+    def stream(
+        self,
+        clip: Float[Tensor, "time"],
+        layers: Sequence[int] | None = None,
+        *,
+        windows_per_forward: int = 1,
+    ) -> Iterator[Float[Tensor, "layer _ width"]]:
+        """The hidden states of one long clip piece by piece, in memory that does not grow with it.
+
+        Joined along their frames, the pieces are what `forward` gives for the clip, to rounding.
+
+        Args:
+            clip: Mono samples at `sample_rate`.
+            layers: As for `forward`.
+            windows_per_forward: How many windows share a forward pass: memory against speed.
+
+        Raises:
+            InputError: As for `forward`.
+        """
+        chosen = self._check_layers(layers)
+        blocks = self._blocks([clip], chosen, windows_per_forward=windows_per_forward)
+        return (states for _, _, states in blocks)
+
+    def _blocks(
+        self, clips: list[Float[Tensor, "_"]], layers: list[int], *, windows_per_forward: int
+    ) -> Iterator[tuple[int, int, Float[Tensor, "layer _ width"]]]:
+        """Index of the clip, first sample of the window, frames kept; in order within a batch."""
+        dtype = next(self.parameters()).dtype
+        prepare = [
+            normalization.prepare(clip, dtype=dtype, normalize=self.normalize) for clip in clips
+        ]
         cuts = [
             (item, window)
             for item, clip in enumerate(clips)
-            for window in windows.window_grid(clip.shape[0], window_samples=size)
+            for window in windows.window_grid(
+                clip.shape[0],
+                window_samples=self.window_samples,
+                overlap_frames=self.overlap_frames,
+            )
         ]
         lengths = [window.n_samples for _, window in cuts]
-        kept: dict[int, Tensor] = {}
-        for group in windows.group_equal(lengths, at_most=WINDOWS_PER_FORWARD):
-            batch = torch.stack([cuts[index][1].cut(clips[cuts[index][0]]) for index in group])
-            for index, states in zip(group, self._hidden_states(batch, layers), strict=True):
-                kept[index] = cuts[index][1].keep(states)
-        pieces: list[list[Tensor]] = [[] for _ in clips]
-        for index, (item, _) in enumerate(cuts):
-            pieces[item].append(kept[index])
-        return [torch.cat(states, dim=1) for states in pieces]
+        for group in windows.group_equal(lengths, at_most=windows_per_forward):
+            chosen = [cuts[index] for index in group]
+            batch = torch.stack([prepare[item](window.cut(clips[item])) for item, window in chosen])
+            states = self._hidden_states(batch, layers)
+            for (item, window), own in zip(chosen, states, strict=True):
+                yield item, window.start, window.keep(own)
 
     def _hidden_states(
         self, batch: Float[Tensor, "window time"], layers: list[int]
@@ -199,7 +237,7 @@ class MertEncoder(nn.Module):
         encoder, is_stable = self.module.encoder, self.module.config.do_stable_layer_norm
         features = self.module.feature_extractor(batch).transpose(1, 2)
         hidden = self.module.feature_projection(features)
-        hidden = hidden + encoder.pos_conv_embed(hidden)
+        hidden = hidden + positions(encoder.pos_conv_embed, hidden)
         if not is_stable:
             hidden = encoder.layer_norm(hidden)
         states = [hidden]
@@ -223,31 +261,23 @@ class MertEncoder(nn.Module):
             )
         return [layer % n_states for layer in layers]
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile what runs on every window, in place; arguments are those of `torch.compile`.
+
+        Cutting into windows stays in Python: it has a loop for each clip's own length.
+        """
+        parts = self.module.feature_extractor, self.module.feature_projection
+        for part in (*parts, self.module.encoder.pos_conv_embed, *self.module.encoder.layers):
+            part.compile(*args, **kwargs)
+
     def to_folder(self, folder: str | PathLike[str], *, dtype: torch.dtype = torch.float32) -> None:
         """Write a folder that `from_pretrained`, and HubertModel's, can load."""
-        preprocessor = {
-            "do_normalize": self.normalize,
-            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-            "feature_size": 1,
-            "padding_value": 0.0,
-            "return_attention_mask": True,
-            "sampling_rate": self.sample_rate,
-        }
         mert_files.write_checkpoint(
             Path(folder),
             config={"architectures": ["HubertModel"], "model_type": "hubert"} | self.config,
-            preprocessor=preprocessor,
+            normalize=self.normalize,
             state={key: value.to(dtype) for key, value in self.module.state_dict().items()},
         )
-
-
-def normalize_clip(clip: Float[Tensor, "time"]) -> Float[Tensor, "time"]:
-    """Zero mean and unit variance over the whole clip; silence stays silence.
-
-    Source: `zero_mean_unit_var_norm` of transformers' Wav2Vec2FeatureExtractor, which MERT uses.
-    """
-    variance = clip.var(correction=0)
-    return (clip - clip.mean()) / torch.sqrt(variance + NORMALIZE_EPSILON)
 
 
 def _check_lengths(

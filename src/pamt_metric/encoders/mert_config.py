@@ -1,7 +1,8 @@
 """From the values of a MERT config.json to transformers' HuBERT module."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pamt_metric.encoders import windows
 from pamt_metric.errors import ConfigError
@@ -13,6 +14,8 @@ AttentionImplementation = Literal["sdpa", "eager"]
 
 # Sampling rate of MERT v1 in Hz, where no file states one.
 DEFAULT_SAMPLE_RATE = 24_000
+# Length in seconds of the clips that MERT was pretrained on (Li et al. 2024).
+WINDOW_S = 5.0
 
 MODEL_TYPES = ("mert_model", "hubert")
 # Variants of MERT that HuBERT's module cannot hold; no published checkpoint has them switched on.
@@ -78,6 +81,49 @@ def build_hubert(
     # Bad values surface as various errors, from transformers or torch, by version.
     except Exception as error:
         raise ConfigError(f"no HuBERT module can be built from these values: {error}") from error
+
+
+class Timing(NamedTuple):
+    """What a config states of time, beside HuBERT's own values.
+
+    Attributes:
+        sample_rate: In Hz.
+        window_s: Seconds of a clip that the encoder sees at once.
+        overlap_s: Seconds that two neighbouring windows share.
+    """
+
+    sample_rate: int = DEFAULT_SAMPLE_RATE
+    window_s: float = WINDOW_S
+    overlap_s: float = 0.0
+
+    @property
+    def window_frames(self) -> int:
+        """Hops in a window: as many frames, so that 10 s are two windows of 5 s and not three."""
+        return round(self.window_s * self.sample_rate / windows.HOP_LENGTH)
+
+    @property
+    def overlap_frames(self) -> int:
+        """Frames that two neighbouring windows share."""
+        return round(self.overlap_s * self.sample_rate / windows.HOP_LENGTH)
+
+
+def read_timing(config: Mapping[str, Any]) -> Timing:
+    """Sample rate and windows of a config.
+
+    Raises:
+        ConfigError: If a value is no such number, or windows would not advance.
+    """
+    timing = Timing(**{name: config[name] for name in Timing._fields if name in config})
+    if not isinstance(timing.sample_rate, int) or timing.sample_rate < 1:
+        raise ConfigError(f"sample_rate must be a whole number of Hz, got {timing.sample_rate!r}")
+    seconds = timing.window_s, timing.overlap_s
+    are_numbers = all(isinstance(value, int | float) and isfinite(value) for value in seconds)
+    if not are_numbers or not 0 <= timing.overlap_frames < timing.window_frames:
+        raise ConfigError(
+            f"window_s and overlap_s must be seconds, the window longer by a frame of "
+            f"{windows.HOP_LENGTH} samples or more, got {seconds[0]!r} and {seconds[1]!r}"
+        )
+    return timing
 
 
 def _check_kind(config: Mapping[str, Any]) -> None:

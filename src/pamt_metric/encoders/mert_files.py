@@ -32,6 +32,12 @@ FILES = (
 )
 """What is downloaded of a repository."""
 
+# Sample rate in Hz and `do_normalize` where a checkpoint's files state none: of MERT v0, by the
+# name of its repository or folder, and of all others.
+V0_NAMES = ("MERT-v0", "MERT-v0-public")
+V0_DEFAULTS = (16_000, False)
+DEFAULTS = (mert_config.DEFAULT_SAMPLE_RATE, True)
+
 # The two names under which torch has kept the magnitude and the direction of a weight-normalised
 # convolution: torch.nn.utils.weight_norm, and torch.nn.utils.parametrizations.weight_norm. torch
 # itself reads the first into the second; renaming before that lets the check name what is wrong.
@@ -125,8 +131,15 @@ def read_configs(files: CheckpointFiles) -> tuple[dict[str, Any], bool]:
             f"{files.config} and {files.preprocessor} state different sample rates: "
             f"{config['sample_rate']} and {preprocessor['sampling_rate']} Hz"
         )
-    sample_rate = rates.pop() if rates else mert_config.DEFAULT_SAMPLE_RATE
-    return config | {"sample_rate": sample_rate}, bool(preprocessor.get("do_normalize", True))
+    is_v0 = files.source.name.rpartition("/")[2] in V0_NAMES
+    default_rate, default_normalize = V0_DEFAULTS if is_v0 else DEFAULTS
+    sample_rate = rates.pop() if rates else default_rate
+    do_normalize = preprocessor.get("do_normalize", default_normalize)
+    if not isinstance(do_normalize, bool):
+        raise CheckpointError(
+            f"{files.preprocessor}: do_normalize is {do_normalize!r}, expected true or false"
+        )
+    return config | {"sample_rate": sample_rate}, do_normalize
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -172,12 +185,20 @@ def write_checkpoint(
     folder: Path,
     *,
     config: Mapping[str, Any],
-    preprocessor: Mapping[str, Any],
+    normalize: bool,
     state: dict[str, Shaped[Tensor, "..."]],
 ) -> None:
-    """Write the three files of a checkpoint."""
+    """Write the three files of a checkpoint; the config states the sample rate."""
     from safetensors.torch import save
 
+    preprocessor = {
+        "do_normalize": normalize,
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "padding_value": 0.0,
+        "return_attention_mask": True,
+        "sampling_rate": config["sample_rate"],
+    }
     folder.mkdir(parents=True, exist_ok=True)
     for name, values in ((CONFIG_FILE, config), (PREPROCESSOR_FILE, preprocessor)):
         (folder / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,15 @@ into windows of one length whose frames join without gap or overlap:
 Window k starts at sample k * window_frames * HOP_LENGTH. What remains at the end is covered by
 one more window on the same frame grid, which ends with the clip's last full frame; of it only
 the frames that no window before has covered are kept.
+
+Windows may also overlap: they then start `window_frames - overlap_frames` apart, and at each seam
+the first half of the overlap is kept from the window before it, the rest from the one after, so
+that a kept frame has context on both sides (here an overlap of 124):
+
+    window 0   |0 ............ 373|
+                 kept to 311
+    window 1               |250 ............ 623|
+                              kept 312 to 561
 """
 
 from collections.abc import Sequence
@@ -69,12 +78,17 @@ def n_frames(n_samples: int) -> int:
     return (n_samples - MIN_SAMPLES) // HOP_LENGTH + 1
 
 
-def window_grid(n_samples: int, *, window_samples: int) -> list[Window]:
+def window_grid(n_samples: int, *, window_samples: int, overlap_frames: int = 0) -> list[Window]:
     """Cut a clip of `n_samples` into windows of at most `window_samples`, in time order.
 
     The kept frames of all windows, one after another, are the `n_frames(n_samples)` frames of
     the clip. A window is shorter than `window_samples` only where the clip ends before it does;
     all of its frames are full ones even so.
+
+    Args:
+        n_samples: Length of the clip.
+        window_samples: Length of a window.
+        overlap_frames: Frames that two neighbours share, less than a window has.
 
     Raises:
         InputError: If the clip is shorter than one frame.
@@ -83,13 +97,15 @@ def window_grid(n_samples: int, *, window_samples: int) -> list[Window]:
     if n_samples <= window_samples:
         return [Window(start=0, n_samples=n_samples, skip=0, n_frames=total)]
     per_window = n_frames(window_samples)
-    windows = []
-    for covered in range(0, total, per_window):
-        first = min(covered, total - per_window)
+    last = total - per_window
+    windows, covered = [], 0
+    while covered < total:
+        first = min(len(windows) * (per_window - overlap_frames), last)
+        end = total if first == last else first + per_window - overlap_frames // 2
         start = first * HOP_LENGTH
-        skip = covered - first
         length = min(window_samples, n_samples - start)
-        windows.append(Window(start, length, skip, per_window - skip))
+        windows.append(Window(start, length, skip=covered - first, n_frames=end - covered))
+        covered = end
     return windows
 
 
