@@ -34,16 +34,15 @@ MIB = 2**20
 PARTS = ("speed", "memory", "windows")
 
 
-def make(name: str, **timing: float) -> MertEncoder:
+def make(name: str) -> MertEncoder:
     """An encoder by name: the bundled one, a random one of MERT's size, or a folder or Hub id."""
     if name == BUNDLED:
-        bundled = pamt_metric.load().encoder
-        return rebuild(bundled, **timing)
+        return rebuild(pamt_metric.load().encoder)
     if name == RANDOM:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return MertEncoder(MERT_95M | timing, normalize=True)
-    return MertEncoder.from_pretrained(name, **timing)
+            return MertEncoder(MERT_95M, normalize=True)
+    return MertEncoder.from_pretrained(name)
 
 
 def rebuild(encoder: MertEncoder, **timing: float) -> MertEncoder:

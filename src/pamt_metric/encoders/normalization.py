@@ -28,7 +28,7 @@ class Preparation(NamedTuple):
 
     def __call__(self, window: Float[Tensor, "time"]) -> Float[Tensor, "time"]:
         """The window as the encoder takes it."""
-        if self.mean is None:
+        if self.mean is None or self.deviation is None:
             return window.to(self.dtype)
         return ((window.to(self.mean.dtype) - self.mean) / self.deviation).to(self.dtype)
 
