@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: data, agreement, crossval, orderings, sanity, encoder, ..., report."""
+"""`python -m benchmarks`: data, agreement, crossval, orderings, sanity, psychophysics and more."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from rich.table import Table
 
 import benchmarks.baselines  # noqa: F401 (registers the metrics)
 from benchmarks import agreement as agreement_run
-from benchmarks import ceiling, out_of_fold, summary, tables
+from benchmarks import ceiling, ear_speed, out_of_fold, summary, tables
 from benchmarks import encoder as encoder_suite
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
@@ -33,6 +33,7 @@ from pamt_metric.errors import InputError, PamtError
 RESULTS = Path(__file__).with_name("results")
 REPORT = Path(__file__).with_name("REPORT.md")
 OURS = "pamt"
+EAR_PEERS = ("zimtohrli", "visqol")
 LISTENERS = ("pamt", "pamt-ear", "zimtohrli", "mr-stft")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -241,6 +242,25 @@ def psychophysics(
         console.print(tables.thresholds(found))
         psychophysics_suite.draw(results.parent)
     console.print(tables.psychophysics(psychophysics_suite.counts(found)))
+
+
+@app.command(name="ear-speed")
+def time_ear(
+    *,
+    metric: Metrics = None,
+    seconds: Annotated[int, typer.Option(help="Length of each sound.")] = 10,
+    rounds: Annotated[int, typer.Option(help="Of which the median is taken.")] = 7,
+    memory: Annotated[bool, typer.Option(help="Also peak memory by length.")] = True,
+) -> None:
+    """Time the ear beside peers on the same audio, by default Zimtohrli and ViSQOL."""
+    contestants = _contestants(metric, ("pamt-ear", *EAR_PEERS))
+    times = ear_speed.speed(contestants, duration_s=seconds, rounds=rounds)
+    for contestant in contestants:
+        register.release(contestant)
+    console.print(tables.ear_speed(times, seconds))
+    if memory:
+        peaks = {length: ear_speed.peak_memory(length) for length in ear_speed.LENGTHS_S}
+        console.print(tables.ear_memory(peaks))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """The tables that the commands print."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.table import Table
@@ -124,4 +124,22 @@ def psychophysics(counts: pd.DataFrame) -> Table:
     table = Table(*counts.columns, title="listening experiments")
     for row in records(counts):
         table.add_row(*(str(cell) for cell in row.values()))
+    return table
+
+
+def ear_speed(times: pd.DataFrame, duration_s: int) -> Table:
+    """Seconds by contestant, and how many times the ear's forward pass they are."""
+    table = Table("", "s, median", "times real time", "over ear, forward", title="speed of the ear")
+    ratios = times.div(times.iloc[:, 0], axis=0).median()
+    for name, value in times.median().items():
+        table.add_row(str(name), f"{value:.3f}", f"{duration_s / value:.0f}", f"{ratios[name]:.2f}")
+    return table
+
+
+def ear_memory(peaks: Mapping[int, float]) -> Table:
+    """Peak memory by length, and what each second takes beyond the process without sound."""
+    table = Table("sound, s", "peak, MiB", "MiB a second", title="memory, forward and backward")
+    for length, peak in peaks.items():
+        slope = (peak - peaks[0]) / length if length else float("nan")
+        table.add_row(str(length), f"{peak:.0f}", figure(slope))
     return table

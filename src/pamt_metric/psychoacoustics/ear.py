@@ -6,6 +6,10 @@ r"""The ear: from a waveform to named groups of psychoacoustic tokens, 75 frames
 
 Long clips run in chunks of frames, so that memory for spectra stays bounded; frames do not depend
 on the chunk they were computed in.
+
+The ear computes in the dtype of its buffers, single or double. Autocast does not reach it: powers
+span 14 decades, of which bfloat16 keeps two digits, and in products of those the differences
+between two clips would drown.
 """
 
 from dataclasses import dataclass
@@ -109,7 +113,7 @@ class Ear(nn.Module):
         self.excitation = Excitation()
         self.specific_loudness = SpecificLoudness()
         self.masked_threshold = MaskedThreshold()
-        self.modulation = ModulationFilterbank(silent_surroundings=True)
+        self.modulation = ModulationFilterbank()
         self.roughness = Roughness()
 
     def forward(
@@ -129,6 +133,12 @@ class Ear(nn.Module):
         length = frames.n_frames(lengths)
         n_frame = int(length.max()) if n_frame is None else n_frame
         mask = frames.frame_mask(length, n_frame)
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self._tokens(waveform, mask)
+
+    def _tokens(
+        self, waveform: Float[Tensor, "batch channel time"], mask: Bool[Tensor, "batch frame"]
+    ) -> EarTokens:
         heard = self.hear(waveform, mask)
         per_ear = self.specific_loudness(heard.excitation)
         loudness = binaural(per_ear)

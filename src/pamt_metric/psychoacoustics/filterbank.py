@@ -19,13 +19,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pamt_metric.psychoacoustics.calibration import POWER_TO_INTENSITY
 from pamt_metric.psychoacoustics.frames import FIRST_CENTER, HOP_LENGTH, SAMPLE_RATE
 from pamt_metric.psychoacoustics.outer_ear import transfer_gain_db
+from pamt_metric.psychoacoustics.power_spectra import PowerSpectra, power_spectra
 from pamt_metric.psychoacoustics.scales import (
     BANDS_PER_REGION,
     CAM_MIN,
@@ -106,29 +107,28 @@ class Filterbank(nn.Module):
         quarter = self.to_quarter(waveform)
         eighth = self.to_eighth(quarter)
         n_sub = SUB_FRAMES * (n_frame - 1) + len(_FRAME_WEIGHT)
-        spectra = (
-            self.low.spectrum(eighth, FIRST_CENTER, HOP_LENGTH, n_frame),
-            self.middle.spectrum(quarter, FIRST_CENTER, HOP_LENGTH, n_frame),
-            self.high.spectrum(waveform, FIRST_CENTER - 3 * SUB_HOP_LENGTH, SUB_HOP_LENGTH, n_sub),
-        )
-        power = [s.real.square() + s.imag.square() for s in spectra]
+        low = self.low(eighth, FIRST_CENTER, HOP_LENGTH, n_frame)
+        middle = self.middle(quarter, FIRST_CENTER, HOP_LENGTH, n_frame)
+        high = self.high(waveform, FIRST_CENTER - 3 * SUB_HOP_LENGTH, SUB_HOP_LENGTH, n_sub)
         # The first spectrum lies three sub-frames before the first frame's centre.
-        own = power[2][:, :, SUB_LEAD : SUB_LEAD + SUB_FRAMES * n_frame]
+        own = high.power[:, :, SUB_LEAD : SUB_LEAD + SUB_FRAMES * n_frame]
         region = own.mean(1) @ self.region_weight
-        total = self._join(power)
+        total = self._join(low.power, middle.power, high.power)
         if waveform.shape[1] == 1:
             return Components(total, total[:, 0], region)
-        cross = [s[:, 0].real * s[:, -1].real + s[:, 0].imag * s[:, -1].imag for s in spectra]
-        return Components(total, self._join(cross), region)
+        return Components(total, self._join(low.cross, middle.cross, high.cross), region)
 
     def _join(
-        self, power: list[Float[Tensor, "*batch _ _"]]
+        self,
+        low: Float[Tensor, "*batch frame low_bin"],
+        middle: Float[Tensor, "*batch frame middle_bin"],
+        high: Float[Tensor, "*batch sub_frame high_bin"],
     ) -> Float[Tensor, "*batch frame component"]:
         """Components from the three power spectra."""
-        fine = (power[2] @ self.high.weight).unfold(-2, len(_FRAME_WEIGHT), SUB_FRAMES)
+        fine = (high @ self.high.weight).unfold(-2, len(_FRAME_WEIGHT), SUB_FRAMES)
         parts = (
-            power[0] @ self.low.weight,
-            power[1] @ self.middle.weight,
+            low @ self.low.weight,
+            middle @ self.middle.weight,
             fine @ self.frame_weight,
         )
         padded = [
@@ -187,9 +187,9 @@ class _Resolution(nn.Module):
         self.register_buffer("window", window.float(), persistent=False)
         self.register_buffer("weight", (weight * gain).float(), persistent=False)
 
-    def spectrum(
+    def forward(
         self, waveform: Float[Tensor, "batch channel time"], center: int, hop: int, n_frame: int
-    ) -> Complex[Tensor, "batch channel frame bin"]:
+    ) -> PowerSpectra:
         """Spectra at `n_frame` instants from `center` on; both count samples at 48 kHz."""
         center, hop = center // self.decimation, hop // self.decimation
         before = self.length // 2 - center
@@ -197,8 +197,7 @@ class _Resolution(nn.Module):
         clip = waveform[..., max(0, -before) :]
         left = max(0, before)
         clip = functional.pad(clip, (left, max(0, needed - left - clip.shape[-1])))
-        framed = clip[..., :needed].unfold(-1, self.length, hop)
-        return torch.fft.rfft(framed * self.window)[..., self.bins]
+        return power_spectra(clip[..., :needed], self.window, hop=hop, bins=self.bins)
 
 
 def _component_cams() -> Float[Tensor, "component"]:

@@ -15,17 +15,30 @@ derivative of the same identity,
     (1 + s d) exp(-s d)  :  c_k(d) = exp(-s_k d) [(1 + z M'/M) + s_k d] / M
 
 The sum is positive, smooth in level (its slope has no jumps) and a product of matrices.
+
+Its derivative is written out: with x the place of the level among the nodes, P the power of a
+component and G_k = grad c_k^T what the bands send back through node k,
+
+    dP  =  sum_k  B(x - k) G_k            dx  =  P sum_k  B'(x - k) G_k
+
+so that the graph holds P and x instead of a dozen products of both.
 """
+
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 LEVEL_STEP_DB = 8.0
 LOWEST_LEVEL_DB = 20.0
 """Below this level the slope stays: what it spreads is under the threshold of hearing."""
 HIGHEST_LEVEL_DB = 108.0
 N_NODES = 13
+LEAST_WEIGHT = 1e-20
+"""What spreads less than this is 0: under the threshold of hearing even from the loudest sound, and
+numbers that small slow the processor down."""
 BLOCK_FRAMES = 256
 """Frames worked on at once, node by node: what fits the processor's cache."""
 
@@ -47,7 +60,8 @@ class LevelSpread(nn.Module):
 
     def __init__(self, weight: Float[Tensor, "node component band"]) -> None:
         super().__init__()
-        self.register_buffer("weight", weight.float(), persistent=False)
+        heard = torch.where(weight < LEAST_WEIGHT, 0.0, weight)
+        self.register_buffer("weight", heard.float(), persistent=False)
 
     def forward(
         self,
@@ -56,17 +70,43 @@ class LevelSpread(nn.Module):
     ) -> Float[Tensor, "*batch band"]:
         """Power of each band."""
         flat, place = power.flatten(0, -2), node_place(level_db).flatten(0, -2)
-        blocks = zip(flat.split(BLOCK_FRAMES), place.split(BLOCK_FRAMES), strict=True)
-        total = torch.cat([self._block(*block) for block in blocks])
-        return total.unflatten(0, power.shape[:-1])
+        return _Spread.apply(flat, place, self.weight).unflatten(0, power.shape[:-1])
 
-    def _block(
-        self, power: Float[Tensor, "frame component"], place: Float[Tensor, "frame component"]
+
+class _Spread(torch.autograd.Function):
+    """The sum over nodes, in blocks of frames, with its derivative."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        power: Float[Tensor, "frame component"],
+        place: Float[Tensor, "frame component"],
+        weight: Float[Tensor, "node component band"],
     ) -> Float[Tensor, "frame band"]:
-        total = (power * spline_share(place, 0)) @ self.weight[0]
-        for index in range(1, N_NODES):
-            total = torch.addmm(total, power * spline_share(place, index), self.weight[index])
+        ctx.save_for_backward(power, place, weight)
+        total = power.new_zeros(power.shape[0], weight.shape[-1])
+        for start in range(0, len(power), BLOCK_FRAMES):
+            block = slice(start, start + BLOCK_FRAMES)
+            for index in range(N_NODES):
+                part = power[block] * spline_share(place[block], index)
+                total[block].addmm_(part, weight[index])
         return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Float[Tensor, "frame band"]
+    ) -> tuple[Float[Tensor, "frame component"], Float[Tensor, "frame component"], None]:
+        (grad,) = grads
+        power, place, weight = ctx.saved_tensors
+        to_power, to_place = torch.zeros_like(power), torch.zeros_like(place)
+        for start in range(0, len(power), BLOCK_FRAMES):
+            block = slice(start, start + BLOCK_FRAMES)
+            for index in range(N_NODES):
+                back = grad[block] @ weight[index].T
+                to_power[block].addcmul_(spline_share(place[block], index), back)
+                to_place[block].addcmul_(spline_slope(place[block], index), back)
+        return to_power, to_place.mul_(power), None
 
 
 def node_place(level_db: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -80,6 +120,13 @@ def spline_share(place: Float[Tensor, "*any"], index: int) -> Float[Tensor, "*an
     away = (place - index).abs()
     outer, inner = (1.5 - away).clamp_min(0.0), (0.5 - away).clamp_min(0.0)
     return torch.addcmul(0.5 * outer.square(), inner, inner, value=-1.5)
+
+
+def spline_slope(place: Float[Tensor, "*any"], index: int) -> Float[Tensor, "*any"]:
+    """Derivative of `spline_share` by place."""
+    away = place - index
+    # Odd and piecewise straight: -sign (3/2 - |away|)+ beyond 1/2, -2 away within.
+    return away.clamp(-1.5, 1.5) - 3.0 * away.clamp(-0.5, 0.5)
 
 
 def exponential_nodes(

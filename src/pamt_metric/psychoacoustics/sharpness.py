@@ -14,7 +14,7 @@ up to 13 % less sharp.
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from pamt_metric.psychoacoustics.scales import CAM_MIN, CAM_STEP, N_BANDS
 
@@ -31,9 +31,24 @@ def sharpness_weight() -> Float[Tensor, "band"]:
     return torch.as_tensor(np.exp(log_weight))
 
 
+class Sharpness(nn.Module):
+    """Specific loudness -> sharpness in acum."""
+
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", sharpness_weight().float(), persistent=False)
+
+    def forward(
+        self, specific_loudness: Float[Tensor, "*batch frame band"]
+    ) -> Float[Tensor, "*batch frame"]:
+        """Sharpness in acum; 0 in silence."""
+        return specific_loudness @ self.weight / (specific_loudness.sum(-1) + LOUDNESS_FLOOR)
+
+
 def sharpness_of(
     specific_loudness: Float[Tensor, "*batch frame band"],
 ) -> Float[Tensor, "*batch frame"]:
-    """Sharpness in acum; 0 in silence."""
-    weight = sharpness_weight().to(specific_loudness)
-    return specific_loudness @ weight / (specific_loudness.sum(-1) + LOUDNESS_FLOOR)
+    """The same, as a function."""
+    return Sharpness().to(specific_loudness)(specific_loudness)

@@ -109,6 +109,15 @@ def test_float32_is_near_float64() -> None:
         assert relative(getattr(single, name), getattr(exact, name)) <= 1e-3, name
 
 
+def test_autocast_does_not_reach_it() -> None:
+    waveform = noise(1, 2, N_SAMPLES)
+    with torch.autocast("cpu", torch.bfloat16):
+        lowered = hear(waveform)
+    plain = hear(waveform)
+    for name in FIELDS:
+        assert torch.equal(getattr(lowered, name), getattr(plain, name)), name
+
+
 def test_mono_reads_as_the_same_signal_in_two_channels() -> None:
     mono = noise(1, 1, N_SAMPLES)
     one, two = hear(mono), hear(mono.repeat(1, 2, 1))

@@ -79,6 +79,6 @@ def test_gradient_is_that_of_finite_differences() -> None:
 
     def of_level(some: torch.Tensor) -> torch.Tensor:
         level = torch.cat([some, db[:, some.shape[1] :]], dim=1)
-        return ear(10.0 ** (level[None] / 10.0), mask).log()
+        return ear(10.0 ** (level[None] / 10.0), mask).log()[..., ::6]  # some of the Jacobian
 
     assert torch.autograd.gradcheck(of_level, db[:, :6].clone().requires_grad_())
