@@ -6,17 +6,14 @@ shell does.
 
 import json
 import subprocess
-import sys
-from pathlib import Path
-from subprocess import PIPE
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
 import pamt_metric
-from tests.support import signals
+from tests.support import shell, signals
+from tests.support.shell import assert_one_error
 
 RATE = 24_000
 FIELDS = {
@@ -45,26 +42,15 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pamt(folder):
-    server = Path(__file__).with_name("support") / "command_server.py"
-    with subprocess.Popen(
-        [sys.executable, server], cwd=folder, stdin=PIPE, stdout=PIPE, text=True
-    ) as process:
-
-        def run(*arguments):
-            process.stdin.write(json.dumps(arguments) + "\n")
-            process.stdin.flush()
-            returncode, stdout, stderr = json.loads(process.stdout.readline())
-            return SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr)
-
+    with shell.server(folder) as run:
         yield run
-        process.stdin.close()
 
 
 @pytest.fixture
 def pamt_process(folder):
     def run(*arguments):
         return subprocess.run(
-            [sys.executable, "-c", "from pamt_metric.cli import main; main()", *arguments],
+            [*shell.COMMAND, *arguments],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -72,14 +58,6 @@ def pamt_process(folder):
         )
 
     return run
-
-
-def assert_one_error(done, *words):
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("pamt: ")
-    assert done.stderr.count("\n") == 1, done.stderr
-    for word in words:
-        assert word in done.stderr
 
 
 class TestProcess:

@@ -1,15 +1,17 @@
-"""Runs the `pamt` command again and again in one process, which spares each run the imports.
+"""Runs the `pamt` command again and again in one process: one import, one load of a model.
 
 Reads a JSON list of arguments from each line of standard input, and answers each with a line
 `[exit code, standard output, standard error]`.
 """
 
 import contextlib
+import functools
 import io
 import json
 import sys
 import traceback
 
+from pamt_metric import checkpoint
 from pamt_metric.cli import main
 
 
@@ -30,6 +32,7 @@ def answer(arguments: list[str]) -> tuple[object, str, str]:
 
 
 if __name__ == "__main__":
+    checkpoint.load = functools.cache(checkpoint.load)
     for line in sys.stdin:
         sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
         sys.stdout.flush()

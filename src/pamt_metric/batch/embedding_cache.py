@@ -1,0 +1,84 @@
+"""Embeddings of files, kept on disk by what they depend on: the file's content and the model.
+
+```
+CACHE/<hash of model, version and level>/<hash of the file's content>.npy
+```
+
+A file that was moved is found again, one that was changed is not. Entries appear whole; one that
+is damaged all the same is made anew.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from pamt_metric.errors import InputError
+from pamt_metric.metric import Level, Metric
+
+
+def default_folder() -> Path:
+    """`pamt-metric` in the user's cache folder."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "pamt-metric" / "embeddings"
+
+
+class EmbeddingCache:
+    """Embeddings by one model.
+
+    Args:
+        folder: where to keep them; made if it is not there.
+        metric: the model.
+        version: of the package, whose ear the embeddings depend on.
+        level: as for `Metric.embed`.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, metric: Metric, *, version: str, level: Level = "match"
+    ) -> None:
+        self.metric = metric
+        self.level: Level = level
+        made_by = f"{metric.info.sha256} {version} {level}"
+        self._folder = folder / hashlib.sha256(made_by.encode()).hexdigest()[:16]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write the cache {folder}: {error.strerror}") from error
+
+    def embed(self, path: Path) -> Float[np.ndarray, "dim"]:
+        """The embedding of a file, from the cache if it is there.
+
+        Raises:
+            InputError: the file, or the cache, cannot be used; the message says why.
+        """
+        entry = self._folder / f"{_content_hash(path)}.npy"
+        try:
+            return np.load(entry)
+        except (OSError, ValueError, EOFError):  # not there, or damaged
+            embedding = cast("Tensor", self.metric.embed(path, level=self.level)).cpu().numpy()
+            self._keep(entry, embedding)
+            return embedding
+
+    def _keep(self, entry: Path, embedding: Float[np.ndarray, "dim"]) -> None:
+        partial = entry.with_name(f"{entry.stem}.{os.getpid()}.tmp")
+        try:
+            with partial.open("wb") as stream:
+                np.save(stream, embedding)
+            partial.replace(entry)
+        except OSError as error:
+            raise InputError(f"cannot write the cache {entry}: {error.strerror}") from error
+
+
+def _content_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{str(path)!r}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,151 @@
+"""Scores of many pairs: files are read ahead by threads, pairs go through the model in batches.
+
+Neither the batch nor its neighbours nor the number of threads changes a value, and a pair that
+cannot be scored takes none with it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import cast
+
+from jaxtyping import Float
+from torch import Tensor
+
+from pamt_metric import audio
+from pamt_metric.batch.pairs import Pair
+from pamt_metric.batch.result import Result, failed, scored
+from pamt_metric.comparison import Comparison
+from pamt_metric.errors import InputError
+from pamt_metric.metric import Align, Level, Metric
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
+
+MAX_BATCH_S = 120.0
+"""Seconds of padded sound a side of a batch holds; a longer pair goes alone. Bounds the memory."""
+# What a damaged file or a full memory raises from below; anything else is a mistake of ours.
+_ROW_ERRORS = (InputError, RuntimeError, MemoryError, OSError)
+
+
+@dataclass(frozen=True)
+class _Sounds:
+    """A pair that was read."""
+
+    reference: Float[Tensor, "channel time"]
+    test: Float[Tensor, "channel time"]
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the longer of the two."""
+        return max(self.reference.shape[-1], self.test.shape[-1]) / SAMPLE_RATE
+
+
+_Loaded = _Sounds | Result
+"""A pair that was read, or the result that says why it was not."""
+
+
+def score(
+    pairs: Sequence[Pair],
+    metric: Metric,
+    *,
+    level: Level = "match",
+    align: Align = "auto",
+    batch_size: int = 8,
+    workers: int = 2,
+) -> Iterator[list[Result]]:
+    """Results of the pairs in their order, a batch at a time.
+
+    Args:
+        pairs: what to score.
+        metric: the model, on its device.
+        level: as for `Metric.distance`.
+        align: as for `Metric.distance`.
+        batch_size: most pairs that go through the model at once.
+        workers: threads that read files ahead of the model.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        for batch in _batches(_read_ahead(pool, pairs, batch_size + workers), batch_size):
+            yield _score_batch(batch, metric, level, align)
+
+
+def _read_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair], n_ahead: int) -> Iterator[_Loaded]:
+    pending: deque[Future[_Loaded]] = deque()
+    try:
+        for pair in pairs:
+            pending.append(pool.submit(_load, pair))
+            if len(pending) > n_ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _load(pair: Pair) -> _Loaded:
+    if pair.problem is not None:
+        return failed(pair.problem)
+    sounds = []
+    for side, path in (("reference", pair.reference), ("test", pair.test)):
+        try:
+            waveform = audio.load(path, target_rate=SAMPLE_RATE).waveform[0]
+            sounds.append(_cut(waveform, pair.start, pair.end))
+        except _ROW_ERRORS as error:
+            return failed(f"{side}: {_described(error)}")
+    return _Sounds(*sounds)
+
+
+def _cut(
+    waveform: Float[Tensor, "channel time"], start: float, end: float | None
+) -> Float[Tensor, "channel kept"]:
+    """The part from `start` to `end` seconds.
+
+    Raises:
+        InputError: the clip ends before, or too little is left.
+    """
+    length = waveform.shape[-1]
+    first = round(start * SAMPLE_RATE)
+    last = length if end is None else round(end * SAMPLE_RATE)
+    if first >= length or last > length:
+        name, at = ("end", end) if last > length else ("start", start)
+        raise InputError(f"{name} is {at:g} s, the clip ends at {length / SAMPLE_RATE:g} s")
+    kept = waveform[:, first:last]
+    audio.check(kept, sample_rate=SAMPLE_RATE)
+    return kept
+
+
+def _batches(loaded: Iterable[_Loaded], batch_size: int) -> Iterator[list[_Loaded]]:
+    batch: list[_Loaded] = []
+    longest = 0.0
+    for item in loaded:
+        longest = max(longest, item.seconds if isinstance(item, _Sounds) else 0.0)
+        if batch and (len(batch) == batch_size or longest * (len(batch) + 1) > MAX_BATCH_S):
+            yield batch
+            batch = []
+            longest = item.seconds if isinstance(item, _Sounds) else 0.0
+        batch.append(item)
+    if batch:
+        yield batch
+
+
+def _score_batch(batch: list[_Loaded], metric: Metric, level: Level, align: Align) -> list[Result]:
+    sounds = [item for item in batch if isinstance(item, _Sounds)]
+    results = iter(_compare(sounds, metric, level, align) if sounds else ())
+    return [item if isinstance(item, Result) else next(results) for item in batch]
+
+
+def _compare(batch: list[_Sounds], metric: Metric, level: Level, align: Align) -> list[Result]:
+    """Results of one batch; where it cannot go through whole, each pair goes alone."""
+    references, tests = [item.reference for item in batch], [item.test for item in batch]
+    try:
+        found = metric.compare(references, tests, sample_rate=SAMPLE_RATE, level=level, align=align)
+    except _ROW_ERRORS as error:
+        if len(batch) == 1:
+            return [failed(_described(error))]
+        return [result for item in batch for result in _compare([item], metric, level, align)]
+    return [scored(comparison) for comparison in cast("list[Comparison]", found)]
+
+
+def _described(error: BaseException) -> str:
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"

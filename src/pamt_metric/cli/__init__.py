@@ -1,0 +1,63 @@
+"""The `pamt` command: score, embed and search audio files, get models, tell what is installed.
+
+Every error is one line on stderr and exit code 2. Where one file of several fails, the others are
+still scored, and the failed one keeps its reason.
+"""
+
+import sys
+from importlib import metadata
+from typing import Annotated, Any, cast
+
+import typer
+
+from pamt_metric.cli import many, models, score
+from pamt_metric.cli.output import fail
+from pamt_metric.errors import PamtError
+
+# click's own exception in older releases of typer, that of its own copy of click in newer ones
+_UsageError: type[Exception] = typer.BadParameter.mro()[2]
+
+app = typer.Typer(
+    name="pamt",
+    help="How different do two pieces of music sound to a person?",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _command in (
+    score.score,
+    many.embed,
+    many.matrix,
+    many.search,
+    models.info,
+    models.download,
+    models.doctor,
+):
+    app.command()(_command)
+
+VersionOption = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context,
+    version: VersionOption = False,  # noqa: FBT002 (typer calls it by name)
+) -> None:
+    if version:
+        typer.echo(metadata.version("pamt-metric"))
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Entry point of the `pamt` command."""
+    try:
+        code = app(standalone_mode=False)
+    except PamtError as error:
+        fail(str(error))
+    except _UsageError as error:
+        fail(cast("Any", error).format_message())
+    except KeyboardInterrupt:
+        fail("interrupted", code=130)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)

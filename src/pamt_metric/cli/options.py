@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Bundled model, folder, or Hub id owner/name.")
+]
+
+
+class Level(StrEnum):
+    """Choices of `--level`."""
+
+    MATCH = "match"
+    ABSOLUTE = "absolute"
+
+
+class Align(StrEnum):
+    """Choices of `--align`."""
+
+    AUTO = "auto"
+    NONE = "none"
+
+
+class Device(StrEnum):
+    """Choices of `--device`."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+LevelOption = Annotated[
+    Level, typer.Option("--level", help="match: at equal loudness; absolute: as they are.")
+]
+AlignOption = Annotated[
+    Align, typer.Option("--align", help="auto: take out one lag up to 0.5 s; none: do not.")
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="Where the model runs; auto: the fastest there is.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -1,0 +1,55 @@
+"""What every command writes in the same way: errors, and how far a long run is."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+EXIT_OUT_OF_BOUNDS = 1
+EXIT_ERROR = 2
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    typer.echo("pamt: " + " ".join(message.split()), err=True)
+
+
+def fail(message: str, *, code: int = EXIT_ERROR) -> NoReturn:
+    """One line on stderr, and out."""
+    complain(message)
+    sys.exit(code)
+
+
+def exit_on_failures(reasons: Sequence[str]) -> None:
+    """A line for each reason, and exit code 2 where there is one."""
+    for reason in reasons:
+        complain(reason)
+    if reasons:
+        raise typer.Exit(EXIT_ERROR)
+
+
+@contextmanager
+def progress(label: str, total: int, *, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """A bar with rate and remaining time on stderr, if that is a terminal; gives what moves it."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> str:
+            return f"{task.speed:.2f}/s" if task.speed else "-/s"
+
+    console = Console(stderr=True)
+    columns = TextColumn(label), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=total, completed=done)
+        yield lambda count: bar.advance(task, count)
