@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: data, agreement, crossval, orderings, sanity, psychophysics, report."""
+"""`python -m benchmarks`: data, agreement, crossval, orderings, sanity, loss, report and others."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from rich.table import Table
 
 import benchmarks.baselines  # noqa: F401 (registers the metrics)
 from benchmarks import agreement as agreement_run
-from benchmarks import ceiling, out_of_fold, summary, tables
+from benchmarks import ceiling, loss_cost, out_of_fold, summary, tables
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
 from benchmarks import psychophysics as psychophysics_suite
@@ -240,6 +240,27 @@ def psychophysics(
         console.print(tables.thresholds(found))
         psychophysics_suite.draw(results.parent)
     console.print(tables.psychophysics(psychophysics_suite.counts(found)))
+
+
+@app.command()
+def loss(
+    *,
+    results: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS
+    / loss_cost.FILE_NAME,
+    seconds: Annotated[list[int] | None, typer.Option(help="Length of clips; repeat it.")] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="Clips in a batch; repeat it.")] = None,
+) -> None:
+    """Measure time and memory of a training step with the loss, with and without checkpointing."""
+    lengths, batches = seconds or loss_cost.LENGTHS_S, batch or loss_cost.BATCHES
+    with _progress() as progress:
+        task = progress.add_task("loss", total=2 * len(lengths) * len(batches))
+        result = loss_cost.run(
+            results,
+            lengths_s=lengths,
+            batches=batches,
+            on_cell=lambda _: progress.advance(task),
+        )
+    console.print(tables.loss_cost(result))
 
 
 @app.command()

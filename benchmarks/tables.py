@@ -116,3 +116,19 @@ def psychophysics(counts: pd.DataFrame) -> Table:
     for row in records(counts):
         table.add_row(*(str(cell) for cell in row.values()))
     return table
+
+
+def loss_cost(result: pd.DataFrame) -> Table:
+    """CPU time and peak memory of a training step, plain and with checkpointing."""
+    table = Table(
+        *("clip", "batch", "CPU s", "MB", "CPU s, checkpoint", "MB, checkpoint"),
+        title="one step with PerceptualLoss on one thread",
+    )
+    for (seconds, batch), part in groups(result, ["seconds", "batch"]):
+        figures = [
+            text
+            for row in records(part.sort_values("checkpoint"))
+            for text in (f"{row['cpu_s']:.1f}", f"{row['peak_mb']:.0f}")
+        ]
+        table.add_row(f"{seconds:g} s", str(batch), *figures)
+    return table
