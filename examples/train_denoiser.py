@@ -23,7 +23,7 @@ CLIP_S = 0.5
 BATCH = 2
 SNR_DB = 10.0
 N_FFT, HOP = 512, 128
-N_TEST = 4
+N_TEST = 8
 LEARNING_RATE = 3e-3
 
 
@@ -66,24 +66,28 @@ def noisy_copy(clean: Tensor, generator: torch.Generator) -> Tensor:
     return clean + noise * scale * 10.0 ** (-SNR_DB / 20.0)
 
 
-def train(criterion: Callable[[Tensor, Tensor], Tensor], steps: int) -> Denoiser:
+def train(
+    criterion: Callable[[Tensor, Tensor], Tensor], steps: int, learning_rate: float
+) -> Denoiser:
     """A denoiser after `steps` batches, the same ones for every criterion."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Denoiser()
     generator = torch.Generator().manual_seed(1)
-    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         clean = pieces(BATCH, generator)
         optimiser.zero_grad()
         criterion(model(noisy_copy(clean, generator)), clean).backward()
         optimiser.step()
+        schedule.step()
     return model
 
 
-def noise_to_mask(model: nn.Module) -> float:
+def noise_to_mask(model: nn.Module, seed: int = 2) -> float:
     """Mean noise-to-mask ratio on unseen pieces, in dB."""
-    generator = torch.Generator().manual_seed(2)
+    generator = torch.Generator().manual_seed(seed)
     clean = pieces(N_TEST, generator)
     with torch.no_grad():
         estimate = model(noisy_copy(clean, generator))

@@ -26,7 +26,7 @@ def test_recover_eq():
     example = load("recover_eq")
     true = torch.tensor(example.TRUE_GAINS_DB)
     dry = signals.piece(0.3, seed=1, sample_rate=RATE)
-    found, values = example.recover(dry, example.equalise(dry, true, RATE), RATE, 25)
+    found, values = example.recover(dry, example.equalise(dry, true, RATE), RATE, 16)
     assert values[-1] < 0.3 * values[0]
     assert (found - true).abs().max() < 0.5 * true.abs().max()
 

@@ -87,9 +87,9 @@ class PerceptualLoss(nn.Module):
         check_choice("level", level, ("match", "absolute"))
         check_choice("align", align, ("auto", "none"))
         self.sample_rate = checked_rate(sample_rate, "sample_rate")
-        self.reduction = reduction
-        self.level = level
-        self.align = align
+        self.reduction: Reduction = reduction
+        self.level: Level = level
+        self.align: Align = align
         self.checkpoint = checkpoint
         metric = model if isinstance(model, Metric) else load(model)
         # Past nn.Module's registration: see the top of this file.
@@ -101,7 +101,6 @@ class PerceptualLoss(nn.Module):
         """Where the metric is, and where estimates are expected."""
         return next(self.metric.parameters()).device
 
-    @torch.compiler.disable  # a compiled model calls it as it is: its shapes depend on the data
     def forward(
         self, estimate: Tensor, target: Tensor | None = None, *, lengths: Lengths = None
     ) -> Float[Tensor, "*batch"]:
@@ -120,15 +119,10 @@ class PerceptualLoss(nn.Module):
             InputError: the audio cannot be used, or estimate and target do not fit together.
         """
         self._check("estimate", estimate)
-        with torch.autocast(self.device.type, enabled=False):
-            if target is not None:
-                self._check("target", target)
-                reference = self._hear(target, lengths)
-            else:
-                reference = self._kept_reference(lengths)
-            _check_same_shape(tuple(estimate.shape), reference.shape)
-            test = self._hear(estimate, reference.given_lengths)
-            distance = self._compare(reference, test)
+        if target is not None:
+            self._check("target", target)
+        kept = self._kept_reference(lengths) if target is None else None
+        distance = self._distance(estimate, target, lengths, kept)
         return distance.mean() if self.reduction == "mean" else distance
 
     @torch.compiler.disable
@@ -167,6 +161,15 @@ class PerceptualLoss(nn.Module):
             self.metric.to(device)
             self.__dict__["_reference"] = None
         return self
+
+    @torch.compiler.disable  # a compiled model calls it as it is: its shapes depend on the data
+    def _distance(
+        self, estimate: Tensor, target: Tensor | None, lengths: Lengths, kept: _Heard | None
+    ) -> Float[Tensor, "batch"]:
+        with torch.autocast(self.device.type, enabled=False):
+            reference = self._hear(target, lengths) if kept is None else kept
+            _check_same_shape(tuple(estimate.shape), reference.shape)
+            return self._compare(reference, self._hear(estimate, reference.given_lengths))
 
     def _kept_reference(self, lengths: Lengths) -> _Heard:
         if self._reference is None:

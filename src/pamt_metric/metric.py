@@ -168,7 +168,8 @@ class Metric(nn.Module):
         With `checkpoint`, ear, encoder and head each run again in the backward pass, so that the
         graph of only one of them is in memory at a time.
         """
-        run = partial(rerun, use_reentrant=False, preserve_rng_state=False) if checkpoint else _call
+        again = partial(rerun, use_reentrant=False, preserve_rng_state=False)
+        run: Callable[..., Any] = again if checkpoint else _call
         tokens = run(self.ear, waveform, lengths, n_frame=n_frame)
         states = run(self.hidden_states, waveform, lengths)
         missing = tokens.mask.shape[1] - states.shape[2]

@@ -268,7 +268,7 @@ class TestInsideAModel:
         Denoiser(loss).to("meta")
         assert loss.device == torch.device("meta")
         with pytest.raises(InputError, match="another device forgets it"):
-            loss(ESTIMATE)
+            loss(ESTIMATE.to("meta"))
 
     @pytest.mark.parametrize(
         "duplicate",
