@@ -15,7 +15,7 @@ from rich.table import Table
 
 import benchmarks.baselines  # noqa: F401 (registers the metrics)
 from benchmarks import agreement as agreement_run
-from benchmarks import ceiling, ear_speed, out_of_fold, summary, tables
+from benchmarks import ceiling, ear_speed, loss_cost, out_of_fold, summary, tables
 from benchmarks import encoder as encoder_suite
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
@@ -293,6 +293,27 @@ def encoder(
         clips = {title: encoder_suite.read_mono(path) for title, path in found.paths.items()}
         result = encoder_suite.windows(name, clips, seconds=(30, 60))
         console.print(tables.plain(result, title="windows against one pass"))
+
+
+@app.command()
+def loss(
+    *,
+    results: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS
+    / loss_cost.FILE_NAME,
+    seconds: Annotated[list[int] | None, typer.Option(help="Length of clips; repeat it.")] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="Clips in a batch; repeat it.")] = None,
+) -> None:
+    """Measure time and memory of a training step with the loss, with and without checkpointing."""
+    lengths, batches = seconds or loss_cost.LENGTHS_S, batch or loss_cost.BATCHES
+    with _progress() as progress:
+        task = progress.add_task("loss", total=2 * len(lengths) * len(batches))
+        result = loss_cost.run(
+            results,
+            lengths_s=lengths,
+            batches=batches,
+            on_cell=lambda _: progress.advance(task),
+        )
+    console.print(tables.loss_cost(result))
 
 
 @app.command()

@@ -143,3 +143,19 @@ def ear_memory(peaks: Mapping[int, float]) -> Table:
         slope = (peak - peaks[0]) / length if length else float("nan")
         table.add_row(str(length), f"{peak:.0f}", figure(slope))
     return table
+
+
+def loss_cost(result: pd.DataFrame) -> Table:
+    """CPU time and peak memory of a training step, plain and with checkpointing."""
+    table = Table(
+        *("clip", "batch", "CPU s", "MB", "CPU s, checkpoint", "MB, checkpoint"),
+        title="one step with PerceptualLoss on one thread",
+    )
+    for (seconds, batch), part in groups(result, ["seconds", "batch"]):
+        figures = [
+            text
+            for row in records(part.sort_values("checkpoint"))
+            for text in (f"{row['cpu_s']:.1f}", f"{row['peak_mb']:.0f}")
+        ]
+        table.add_row(f"{seconds:g} s", str(batch), *figures)
+    return table

@@ -16,10 +16,12 @@ PUBLIC_NAMES = {
     "Metric",
     "ModelInfo",
     "PamtError",
+    "PerceptualLoss",
     "compare",
     "distance",
     "embed",
     "load",
+    "pairwise_distances",
 }
 
 # Runs in a process of its own. torch and numpy come first: what they do on import is theirs.
@@ -86,7 +88,8 @@ def import_effects() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    "package", ["torchaudio", "transformers", "huggingface_hub", "training", "benchmarks"]
+    "package",
+    ["torchaudio", "torchmetrics", "transformers", "huggingface_hub", "training", "benchmarks"],
 )
 def test_import_does_not_load(import_effects, package):
     assert "pamt_metric" in import_effects["modules"]

@@ -4,7 +4,12 @@
     >>> pamt.distance("reference.wav", "test.wav")  # 0: the same, 1: just noticeable
 
 `distance`, `compare` and `embed` use the bundled model; `load` gets another one as a `Metric`.
+`PerceptualLoss` is the distance as a loss, `pairwise_distances` that of all pairs, and
+`torchmetrics.PerceptualDistance`, loaded when first asked for, a `torchmetrics.Metric`.
 """
+
+from importlib import import_module
+from types import ModuleType
 
 from pamt_metric.api import compare, distance, embed
 from pamt_metric.checkpoint import load
@@ -15,7 +20,9 @@ from pamt_metric.errors import (
     InputError,
     PamtError,
 )
+from pamt_metric.loss import PerceptualLoss
 from pamt_metric.metric import Metric
+from pamt_metric.pairwise import pairwise_distances
 
 __version__ = "0.3.0"
 __all__ = [
@@ -26,8 +33,17 @@ __all__ = [
     "Metric",
     "ModelInfo",
     "PamtError",
+    "PerceptualLoss",
     "compare",
     "distance",
     "embed",
     "load",
+    "pairwise_distances",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The module that needs an optional package, when it is first asked for."""
+    if name == "torchmetrics":
+        return import_module("pamt_metric.torchmetrics")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

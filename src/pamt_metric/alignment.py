@@ -12,6 +12,8 @@ sign does not count: a copy of flipped polarity is the same content.
 The search carries no gradient. The cut that applies its result does.
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -29,6 +31,15 @@ MIN_OVERLAP = SAMPLE_RATE // 10
 """Samples that must remain after the cut: the shortest clip that can be compared."""
 SEGMENT_LENGTH = 2**19
 """Samples whose spectra are held at once; those of a longer clip are summed over segments."""
+
+
+class Pair(NamedTuple):
+    """Two batches of clips of one start each, zeros beyond their lengths."""
+
+    a: Float[Tensor, "batch channel time_a"]
+    b: Float[Tensor, "batch channel time_b"]
+    lengths_a: Int64[Tensor, "batch"]
+    lengths_b: Int64[Tensor, "batch"]
 
 
 def find_lag(
@@ -62,6 +73,14 @@ def _find(a: Float[Tensor, "time_a"], b: Float[Tensor, "time_b"]) -> Int64[Tenso
     nearest = torch.where(strength == peak, lag.abs(), lag.numel()).argmin()
     clear = (peak > SAME_CONTENT) & (strength[max_lag] < ZERO_LAG_SHARE * peak)
     return torch.where(clear, lag[nearest], 0)
+
+
+def cut_pair(pair: Pair, lag: Int64[Tensor, "batch"]) -> Pair:
+    """The pair with its lag taken out, no longer than its longest clips; differentiable."""
+    a, lengths_a = cut_to_lag(pair.a, pair.lengths_a, (-lag).clamp_min(0))
+    b, lengths_b = cut_to_lag(pair.b, pair.lengths_b, lag.clamp_min(0))
+    lengths_a, lengths_b = overlap_lengths(lengths_a, lengths_b, lag)
+    return Pair(_trim(a, lengths_a), _trim(b, lengths_b), lengths_a, lengths_b)
 
 
 def cut_to_lag(
@@ -115,3 +134,12 @@ def _correlation(
     correlation = torch.fft.irfft(white, n=n_fft) * n_fft
     scale = 2.0 * (amplitude_a.sum() * amplitude_b.sum()).sqrt().clamp_min(tiny)
     return correlation.roll(max_lag)[: 2 * max_lag + 1] / scale
+
+
+def _trim(
+    waveform: Float[Tensor, "batch channel time"], lengths: Int64[Tensor, "batch"]
+) -> Float[Tensor, "batch channel kept"]:
+    """Zeros beyond each length, and no more samples than the longest clip has."""
+    longest = int(lengths.max())
+    time = torch.arange(longest, device=waveform.device)
+    return torch.where((time[None] < lengths[:, None])[:, None], waveform[..., :longest], 0.0)

@@ -62,14 +62,16 @@ def load(
     weights = folder / WEIGHTS_FILE
     sha256 = _verify_hash(weights, config["weights"])
     info = ModelInfo(name=config["name"], version=config["version"], sha256=sha256)
-    # Random weights are drawn before the real ones come; the caller's generator must not notice.
-    with torch.random.fork_rng(devices=[]):
-        metric = _build(config, folder / CONFIG_FILE, info)
-    wanted = _own_state(metric, config)
-    state = mert_files.read_weights(weights)
-    mert_files.check_state(state, wanted=wanted, path=weights)
-    metric.load_state_dict(metric.state_dict() | state)
-    return metric.requires_grad_(False).eval().to(device)
+    # Tensors made in inference mode could never meet autograd.
+    with torch.inference_mode(mode=False):
+        # Random weights come before the real ones: the caller's generator must not notice.
+        with torch.random.fork_rng(devices=[]):
+            metric = _build(config, folder / CONFIG_FILE, info)
+        wanted = _own_state(metric, config)
+        state = mert_files.read_weights(weights)
+        mert_files.check_state(state, wanted=wanted, path=weights)
+        metric.load_state_dict(metric.state_dict() | state)
+        return metric.requires_grad_(False).eval().to(device)
 
 
 def save(

@@ -5,7 +5,9 @@ averaged over bands and, by the loudness of both clips, over time.
 """
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -62,6 +64,29 @@ class Encoded:
 
     tokens: EarTokens
     embedding: Embedding
+
+    @classmethod
+    def join(cls, parts: Sequence["Encoded"]) -> "Encoded":
+        """Several batches of the same number of frames as one."""
+        return cls(
+            tokens=_cat([part.tokens for part in parts]),
+            embedding=_cat([part.embedding for part in parts]),
+        )
+
+    def take(self, items: slice | Tensor) -> "Encoded":
+        """Some clips of the batch."""
+        return Encoded(tokens=_take(self.tokens, items), embedding=_take(self.embedding, items))
+
+
+def _cat(parts: Sequence[Any]) -> Any:
+    """Dataclasses of tensors, joined along the batch."""
+    names = [field.name for field in fields(parts[0])]
+    return type(parts[0])(**{n: torch.cat([getattr(part, n) for part in parts]) for n in names})
+
+
+def _take(parts: Any, items: slice | Tensor) -> Any:
+    names = [field.name for field in fields(parts)]
+    return type(parts)(**{name: getattr(parts, name)[items] for name in names})
 
 
 def frame_weight(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
@@ -124,7 +149,9 @@ def signed_differences(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "b
 @functools.cache
 def _quiet_excitation() -> Float[Tensor, "band"]:
     """Excitation of a tone at the threshold of hearing, by band."""
-    return threshold_excitation(center_frequencies())
+    # Cached tensors outlive the caller: made in inference mode they could never meet autograd.
+    with torch.inference_mode(mode=False):
+        return threshold_excitation(center_frequencies())
 
 
 def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:

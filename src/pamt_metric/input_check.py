@@ -108,6 +108,13 @@ def checked_rate(rate: Any, name: str) -> int:
     )
 
 
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of the choices."""
+    if value not in choices:
+        listed = " or ".join(repr(choice) for choice in choices)
+        raise InputError(f"{name} must be {listed}, got {value!r}")
+
+
 def check_dtype(name: str) -> None:
     """Refuse a dtype, numpy's or torch's, that says nothing of its full scale or is too coarse."""
     if name in ("float32", "float64", *FULL_SCALE):

@@ -1,16 +1,18 @@
 """The metric: ear, encoder and head put together, from two sounds to one distance."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint as rerun
 
 from pamt_metric import audio
-from pamt_metric.alignment import cut_to_lag, find_lag, overlap_lengths
+from pamt_metric.alignment import Pair, cut_pair, find_lag
 from pamt_metric.audio import AudioBatch, AudioSource
 from pamt_metric.comparison import Comparison, ModelInfo, p_audible
 from pamt_metric.distance import PairDistance, PairEvidence
@@ -18,6 +20,7 @@ from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError, InputError
 from pamt_metric.evidence import Encoded
 from pamt_metric.head import SequenceHead
+from pamt_metric.input_check import check_choice
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE, n_frames
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
@@ -152,7 +155,7 @@ class Metric(nn.Module):
         Raises:
             InputError: the audio or an argument cannot be used; the message says why.
         """
-        _check_choice("level", level, ("match", "absolute"))
+        check_choice("level", level, ("match", "absolute"))
         with _grad_only_for(x):
             clips = self._load(x, sample_rate, lengths)
             waveform, _, _ = self.to_listening_level(clips.waveform, clips.lengths, level)
@@ -167,13 +170,20 @@ class Metric(nn.Module):
         lengths: Int64[Tensor, "batch"],
         *,
         n_frame: int | None = None,
+        checkpoint: bool = False,
     ) -> Encoded:
-        """What ear and head make of clips at 48 kHz, as they are, zeros beyond `lengths`."""
-        tokens = self.ear(waveform, lengths, n_frame=n_frame)
-        states = self.hidden_states(waveform, lengths)
+        """What ear and head make of clips at 48 kHz, as they are, zeros beyond `lengths`.
+
+        With `checkpoint`, ear, encoder and head each run again in the backward pass, so that the
+        graph of only one of them is in memory at a time.
+        """
+        again = partial(rerun, use_reentrant=False, preserve_rng_state=False)
+        run: Callable[..., Any] = again if checkpoint else _call
+        tokens = run(self.ear, waveform, lengths, n_frame=n_frame)
+        states = run(self.hidden_states, waveform, lengths)
         missing = tokens.mask.shape[1] - states.shape[2]
         states = functional.pad(states, (0, 0, 0, missing))
-        return Encoded(tokens=tokens, embedding=self.head(states, tokens))
+        return Encoded(tokens=tokens, embedding=run(self.head, states, tokens))
 
     def hidden_states(
         self, waveform: Float[Tensor, "batch channel time"], lengths: Int64[Tensor, "batch"]
@@ -221,8 +231,8 @@ class Metric(nn.Module):
         level: Level,
         align: Align,
     ) -> "_Pair":
-        _check_choice("level", level, ("match", "absolute"))
-        _check_choice("align", align, ("auto", "none"))
+        check_choice("level", level, ("match", "absolute"))
+        check_choice("align", align, ("auto", "none"))
         lengths_a, lengths_b = _split_lengths(lengths)
         clips_a, clips_b = audio.match_channels(
             self._load(a, sample_rate, lengths_a), self._load(b, sample_rate, lengths_b)
@@ -238,16 +248,15 @@ class Metric(nn.Module):
         lag = torch.zeros_like(clips_a.lengths)
         if align == "auto":
             lag = find_lag(wave_a.mean(1), wave_b.mean(1), clips_a.lengths, clips_b.lengths)
-        wave_a, count_a = cut_to_lag(wave_a, clips_a.lengths, (-lag).clamp_min(0))
-        wave_b, count_b = cut_to_lag(wave_b, clips_b.lengths, lag.clamp_min(0))
-        count_a, count_b = overlap_lengths(count_a, count_b, lag)
-        n_frame = int(n_frames(torch.maximum(count_a, count_b)).max())
+        cut = cut_pair(Pair(wave_a, wave_b, clips_a.lengths, clips_b.lengths), lag)
+        shared = torch.minimum(cut.lengths_a, cut.lengths_b)
+        n_frame = int(n_frames(torch.maximum(cut.lengths_a, cut.lengths_b)).max())
         return _Pair(
-            encoded_a=self.encode(_trim(wave_a, count_a), count_a, n_frame=n_frame),
-            encoded_b=self.encode(_trim(wave_b, count_b), count_b, n_frame=n_frame),
+            encoded_a=self.encode(cut.a, cut.lengths_a, n_frame=n_frame),
+            encoded_b=self.encode(cut.b, cut.lengths_b, n_frame=n_frame),
             lag=lag,
             gain_db=torch.where(matched_a & matched_b, gain_b - gain_a, 0.0),
-            coverage=2.0 * torch.minimum(count_a, count_b) / (clips_a.lengths + clips_b.lengths),
+            coverage=2.0 * shared / (clips_a.lengths + clips_b.lengths),
             is_batch=is_batch,
         )
 
@@ -293,6 +302,10 @@ class _Pair:
         self.is_batch = is_batch
 
 
+def _call(part: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    return part(*args, **options)
+
+
 def _warnings(pair: _Pair, item: int) -> tuple[str, ...]:
     notes = []
     for name, encoded in (("reference", pair.encoded_a), ("test", pair.encoded_b)):
@@ -302,15 +315,6 @@ def _warnings(pair: _Pair, item: int) -> tuple[str, ...]:
         share = 100.0 * pair.coverage[item].item()
         notes.append(f"only {share:.0f} % of both clips had a counterpart; the rest is different")
     return tuple(notes)
-
-
-def _trim(
-    waveform: Float[Tensor, "batch channel time"], lengths: Int64[Tensor, "batch"]
-) -> Float[Tensor, "batch channel kept"]:
-    """Zeros beyond each length, and no more samples than the longest clip has."""
-    longest = int(lengths.max())
-    time = torch.arange(longest, device=waveform.device)
-    return torch.where((time[None] < lengths[:, None])[:, None], waveform[..., :longest], 0.0)
 
 
 def _broadcast(a: AudioBatch, b: AudioBatch) -> tuple[AudioBatch, AudioBatch]:
@@ -341,12 +345,6 @@ def _split_lengths(lengths: Lengths | tuple[Lengths, Lengths]) -> tuple[Lengths,
     """One set of lengths for both sides, unless it is a pair of sets."""
     is_pair = isinstance(lengths, tuple) and not all(isinstance(x, int) for x in lengths)
     return cast("tuple[Lengths, Lengths]", lengths if is_pair else (lengths, lengths))
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = " or ".join(repr(choice) for choice in choices)
-        raise InputError(f"{name} must be {listed}, got {value!r}")
 
 
 def _grad_only_for(*sources: AudioSource) -> AbstractContextManager:

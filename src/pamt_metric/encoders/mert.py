@@ -140,6 +140,12 @@ class MertEncoder(nn.Module):
         self.load_state_dict({f"module.{key}": value for key, value in state.items()})
         self.source = files.source
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as config and weights: torch refuses to pickle a parametrised convolution."""
+        attention = self.module.config._attn_implementation
+        options = {"normalize": self.normalize, "attn_implementation": attention}
+        return _rebuild, (self.config, options, self.source, self.state_dict())
+
     def train(self, mode: bool = True) -> "MertEncoder":  # noqa: ARG002, FBT001, FBT002 (as in torch)
         """Stay in eval mode, whatever is asked."""
         return super().train(mode=False)
@@ -278,6 +284,20 @@ class MertEncoder(nn.Module):
             normalize=self.normalize,
             state={key: value.to(dtype) for key, value in self.module.state_dict().items()},
         )
+
+
+def _rebuild(
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+    source: mert_files.Source | None,
+    state: Mapping[str, Tensor],
+) -> MertEncoder:
+    """The other half of `MertEncoder.__reduce__`."""
+    with torch.random.fork_rng(devices=[]):
+        encoder = MertEncoder(config, **options)
+    encoder.load_state_dict(state, assign=True)
+    encoder.source = source
+    return encoder
 
 
 def _check_lengths(
