@@ -10,7 +10,7 @@ Nothing of the metric shows in a user's model: it takes no part in `parameters()
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from jaxtyping import Float, Int64
@@ -121,8 +121,8 @@ class PerceptualLoss(nn.Module):
         self._check("estimate", estimate)
         if target is not None:
             self._check("target", target)
-        kept = self._kept_reference(lengths) if target is None else None
-        distance = self._distance(estimate, target, lengths, kept)
+        # torch types what `disable` returns as a function without arguments.
+        distance = cast("Callable[..., Tensor]", self._distance)(estimate, target, lengths)
         return distance.mean() if self.reduction == "mean" else distance
 
     @torch.compiler.disable
@@ -164,10 +164,11 @@ class PerceptualLoss(nn.Module):
 
     @torch.compiler.disable  # a compiled model calls it as it is: its shapes depend on the data
     def _distance(
-        self, estimate: Tensor, target: Tensor | None, lengths: Lengths, kept: _Heard | None
+        self, estimate: Tensor, target: Tensor | None, lengths: Lengths
     ) -> Float[Tensor, "batch"]:
         with torch.autocast(self.device.type, enabled=False):
-            reference = self._hear(target, lengths) if kept is None else kept
+            known = target is None
+            reference = self._kept_reference(lengths) if known else self._hear(target, lengths)
             _check_same_shape(tuple(estimate.shape), reference.shape)
             return self._compare(reference, self._hear(estimate, reference.given_lengths))
 

@@ -178,7 +178,7 @@ class Metric(nn.Module):
         graph of only one of them is in memory at a time.
         """
         again = partial(rerun, use_reentrant=False, preserve_rng_state=False)
-        run: Callable[..., Any] = again if checkpoint else _call
+        run = cast("Callable[..., Any]", again if checkpoint else _call)
         tokens = run(self.ear, waveform, lengths, n_frame=n_frame)
         states = run(self.hidden_states, waveform, lengths)
         missing = tokens.mask.shape[1] - states.shape[2]
