@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     long = signals.piece(0.7, seed=2, sample_rate=RATE)
     wide = torch.stack([long, 0.5 * long])
     for name, sound in zip(FILES, (piece, noisy, long, wide), strict=True):
-        soundfile.write(path / name, sound.T.numpy(), RATE, subtype="FLOAT")
+        soundfile.write(path / name, torch.atleast_2d(sound).T.numpy(), RATE, subtype="FLOAT")
     (path / "text.wav").write_text("not a sound")
     return path
 

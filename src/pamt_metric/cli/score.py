@@ -35,7 +35,9 @@ ResumeOption = Annotated[
 
 
 def score(  # noqa: PLR0917 (typer calls it by name)
-    reference: Annotated[str | None, typer.Argument(help="Audio file to compare with.")] = None,
+    reference: Annotated[
+        str | None, typer.Argument(help="Audio file to compare with.", metavar="REFERENCE")
+    ] = None,
     tests: Annotated[
         list[str] | None, typer.Argument(help="Audio files to score.", metavar="TEST...")
     ] = None,
