@@ -36,6 +36,12 @@ def test_train_denoiser():
     assert found["trained with PerceptualLoss"] < found["noisy"]
 
 
+@pytest.mark.slow
+def test_perceptual_denoiser_leaves_less_over_the_mask():
+    found = load("train_denoiser").main(steps=40)
+    assert found["trained with PerceptualLoss"] < found["trained with mse_loss"]
+
+
 def test_rank_codecs(tmp_path):
     example = load("rank_codecs")
     if len(example.available()) < len(example.SETTINGS):

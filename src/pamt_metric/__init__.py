@@ -8,8 +8,8 @@
 `torchmetrics.PerceptualDistance`, loaded when first asked for, a `torchmetrics.Metric`.
 """
 
-from importlib import import_module
-from types import ModuleType
+import importlib
+import types
 
 from pamt_metric.api import compare, distance, embed
 from pamt_metric.checkpoint import load
@@ -42,8 +42,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> types.ModuleType:
     """The module that needs an optional package, when it is first asked for."""
     if name == "torchmetrics":
-        return import_module("pamt_metric.torchmetrics")
+        return importlib.import_module("pamt_metric.torchmetrics")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

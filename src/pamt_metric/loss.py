@@ -101,7 +101,9 @@ class PerceptualLoss(nn.Module):
         """Where the metric is, and where estimates are expected."""
         return next(self.metric.parameters()).device
 
-    def forward(
+    # A compiled model calls it as it is: its shapes depend on the data.
+    @torch.compiler.disable
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, estimate: Tensor, target: Tensor | None = None, *, lengths: Lengths = None
     ) -> Float[Tensor, "*batch"]:
         """The loss of a batch.
@@ -162,7 +164,6 @@ class PerceptualLoss(nn.Module):
             self.__dict__["_reference"] = None
         return self
 
-    @torch.compiler.disable  # a compiled model calls it as it is: its shapes depend on the data
     def _distance(
         self, estimate: Tensor, target: Tensor | None, lengths: Lengths
     ) -> Float[Tensor, "batch"]:
