@@ -10,7 +10,7 @@ Nothing of the metric shows in a user's model: it takes no part in `parameters()
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -123,8 +123,7 @@ class PerceptualLoss(nn.Module):
         self._check("estimate", estimate)
         if target is not None:
             self._check("target", target)
-        # torch types what `disable` returns as a function without arguments.
-        distance = cast("Callable[..., Tensor]", self._distance)(estimate, target, lengths)
+        distance = self._distance(estimate, target, lengths)
         return distance.mean() if self.reduction == "mean" else distance
 
     @torch.compiler.disable
