@@ -121,9 +121,13 @@ class PerceptualLoss(nn.Module):
             InputError: the audio cannot be used, or estimate and target do not fit together.
         """
         self._check("estimate", estimate)
-        if target is not None:
+        if target is None:
+            distance = self._distance(estimate, self._kept_reference(lengths))
+        else:
             self._check("target", target)
-        distance = self._distance(estimate, target, lengths)
+            with torch.autocast(self.device.type, enabled=False):
+                reference = self._hear(target, lengths)
+            distance = self._distance(estimate, reference)
         return distance.mean() if self.reduction == "mean" else distance
 
     @torch.compiler.disable
@@ -163,12 +167,8 @@ class PerceptualLoss(nn.Module):
             self.__dict__["_reference"] = None
         return self
 
-    def _distance(
-        self, estimate: Tensor, target: Tensor | None, lengths: Lengths
-    ) -> Float[Tensor, "batch"]:
+    def _distance(self, estimate: Tensor, reference: _Heard) -> Float[Tensor, "batch"]:
         with torch.autocast(self.device.type, enabled=False):
-            known = target is None
-            reference = self._kept_reference(lengths) if known else self._hear(target, lengths)
             _check_same_shape(tuple(estimate.shape), reference.shape)
             return self._compare(reference, self._hear(estimate, reference.given_lengths))
 
