@@ -89,7 +89,15 @@ def import_effects() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(
     "package",
-    ["torchaudio", "torchmetrics", "transformers", "huggingface_hub", "training", "benchmarks"],
+    [
+        "torchaudio",
+        "torchmetrics",
+        "transformers",
+        "huggingface_hub",
+        "torch._dynamo",
+        "training",
+        "benchmarks",
+    ],
 )
 def test_import_does_not_load(import_effects, package):
     assert "pamt_metric" in import_effects["modules"]

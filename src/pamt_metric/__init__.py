@@ -5,11 +5,11 @@
 
 `distance`, `compare` and `embed` use the bundled model; `load` gets another one as a `Metric`.
 `PerceptualLoss` is the distance as a loss, `pairwise_distances` that of all pairs, and
-`torchmetrics.PerceptualDistance`, loaded when first asked for, a `torchmetrics.Metric`.
+`torchmetrics.PerceptualDistance` a `torchmetrics.Metric`.
 """
 
 import importlib
-import types
+from typing import TYPE_CHECKING, Any
 
 from pamt_metric.api import compare, distance, embed
 from pamt_metric.checkpoint import load
@@ -20,9 +20,11 @@ from pamt_metric.errors import (
     InputError,
     PamtError,
 )
-from pamt_metric.loss import PerceptualLoss
 from pamt_metric.metric import Metric
 from pamt_metric.pairwise import pairwise_distances
+
+if TYPE_CHECKING:
+    from pamt_metric.loss import PerceptualLoss
 
 __version__ = "0.3.0"
 __all__ = [
@@ -42,8 +44,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> types.ModuleType:
-    """The module that needs an optional package, when it is first asked for."""
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def __getattr__(name: str) -> Any:
+    """What brings torch's compiler or an optional package with it, when it is first asked for."""
+    if name == "PerceptualLoss":
+        return importlib.import_module("pamt_metric.loss").PerceptualLoss
     if name == "torchmetrics":
         return importlib.import_module("pamt_metric.torchmetrics")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
