@@ -9,7 +9,7 @@
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 from pamt_metric.api import compare, distance, embed
 from pamt_metric.checkpoint import load
@@ -23,7 +23,7 @@ from pamt_metric.errors import (
 from pamt_metric.metric import Metric
 from pamt_metric.pairwise import pairwise_distances
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from pamt_metric.loss import PerceptualLoss
 
 __version__ = "0.3.0"
@@ -48,7 +48,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     """What brings torch's compiler or an optional package with it, when it is first asked for."""
     if name == "PerceptualLoss":
         return importlib.import_module("pamt_metric.loss").PerceptualLoss
