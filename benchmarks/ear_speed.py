@@ -18,16 +18,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks import process_memory
 from benchmarks.metrics import Metric
 from pamt_metric.psychoacoustics import TOKEN_GROUPS, Ear
 
 SAMPLE_RATE = 48_000
 LENGTHS_S = (0, 10, 20, 40, 80)
 FORWARD, BACKWARD = "ear, forward", "ear, forward and backward"
-_MEASURE = (
-    "import resource, sys; from benchmarks import ear_speed; ear_speed.hear_once(int(sys.argv[1]));"
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-)
+_MEASURE = "import sys; from benchmarks import ear_speed; ear_speed.print_peak(int(sys.argv[1]))"
 
 
 def noise(duration_s: int, *, seed: int) -> np.ndarray:
@@ -47,11 +45,13 @@ def hear(ear: Ear, waveform: torch.Tensor, *, backward: bool) -> None:
         total.backward()
 
 
-def hear_once(duration_s: int) -> None:
-    """What the memory of is measured: nothing for a duration of 0."""
+def print_peak(duration_s: int) -> None:
+    """Most bytes of this process while the ear hears so many seconds, and back; 0: none at all."""
     ear = Ear()
+    process_memory.restart_peak()
     if duration_s:
         hear(ear, torch.from_numpy(noise(duration_s, seed=0))[None], backward=True)
+    print(process_memory.peak())
 
 
 def speed(contestants: Sequence[Metric], *, duration_s: int, rounds: int) -> pd.DataFrame:
@@ -80,4 +80,4 @@ def peak_memory(duration_s: int) -> float:
     """MiB of a fresh process that hears a sound of so many seconds."""
     command = [sys.executable, "-c", _MEASURE, str(duration_s)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout) / 1024.0
+    return int(done.stdout) / process_memory.MIB

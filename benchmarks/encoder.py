@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import pamt_metric
+from benchmarks import process_memory
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.resample import resample
 
@@ -30,7 +31,6 @@ RANDOM = "random-95m"
 BUNDLED = "pamt-mini"
 # Window and overlap in seconds, compared with one pass.
 WINDOWS = ((2, 0), (5, 0), (10, 0), (30, 0), (5, 1), (5, 2.5), (10, 5))
-MIB = 2**20
 PARTS = ("speed", "memory", "windows")
 
 
@@ -129,8 +129,8 @@ def memory(name: str, minutes: Iterable[float]) -> pd.DataFrame:
 def _measure_memory(name: str, minutes: float) -> dict[str, Any]:
     encoder = make(name)
     encoder(noise(encoder.min_samples)[None])  # loads what the first pass loads
-    loaded = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew here
+    loaded = process_memory.resident()
+    process_memory.restart_peak()
     clip = noise(round(60 * minutes * encoder.sample_rate))
     start = time.perf_counter()
     total, count = torch.zeros(encoder.width), 0
@@ -141,16 +141,10 @@ def _measure_memory(name: str, minutes: float) -> dict[str, Any]:
         "encoder": name,
         "minutes": minutes,
         "frames": count,
-        "waveform_mib": clip.nbytes / MIB,
-        "peak_mib": (_status("VmHWM") - loaded) / MIB,
+        "waveform_mib": clip.nbytes / process_memory.MIB,
+        "peak_mib": (process_memory.peak() - loaded) / process_memory.MIB,
         "seconds": time.perf_counter() - start,
     }
-
-
-def _status(field: str) -> int:
-    """A size in bytes of this process, as Linux counts it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
 
 
 # Windows

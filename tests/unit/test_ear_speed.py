@@ -25,3 +25,7 @@ def test_every_contestant_hears_every_round() -> None:
     assert len(times) == 2
     assert metric.shapes == [(1, 48_000)] * 3  # one round to warm up
     assert bool((times[ear_speed.BACKWARD] > times["counting"]).all())
+
+
+def test_peak_memory_grows_with_the_sound() -> None:
+    assert ear_speed.peak_memory(4) - ear_speed.peak_memory(1) > 5.0
