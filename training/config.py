@@ -110,6 +110,8 @@ class PretrainConfig:
     validate_every: int = 250
     checkpoint_every_s: float = 180.0
     compile: bool = True
+    mixed_precision: str = "no"
+    """`no`, or `bf16`: products and convolutions in bfloat16, all else in single precision."""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class MaskedPrediction(nn.Module):
         super().__init__()
         self.objective = objective
         self.encoder = HubertModel(hubert_config(encoder))
+        _keep_single(self.encoder.encoder.pos_conv_embed)
         width = objective.code_width
         self.code_projections = nn.ModuleList(
             nn.Linear(encoder.hidden_size, width) for _ in range(n_codebooks)
@@ -131,6 +132,21 @@ class MaskedPrediction(nn.Module):
         results[f"{prefix}cqt_loss"] = cqt_loss
         results[f"{prefix}loss"] = loss + self.objective.cqt_weight * cqt_loss
         return results
+
+
+def _keep_single(module: nn.Module) -> None:
+    """Take a module out of mixed precision.
+
+    Of a convolution with so few channels in a group oneDNN's bfloat16 result is wrong on a CPU: see
+    `pamt_metric.encoders.position`.
+    """
+    forward = module.forward
+
+    def single(hidden: Tensor) -> Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            return forward(hidden.float())
+
+    module.forward = single  # type: ignore[method-assign]
 
 
 def mask_spans(

@@ -103,7 +103,8 @@ class Pretraining:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
-        results = self.model(self.sampler.training_batch(self.step))
+        with self._precision():
+            results = self.model(self.sampler.training_batch(self.step))
         self.optimizer.zero_grad(set_to_none=True)
         results["loss"].backward()
         norm = nn.utils.clip_grad_norm_(
@@ -121,9 +122,15 @@ class Pretraining:
         n_windows = 0
         for batch in self.sampler.validation_batches():
             n_windows += len(batch.waveform)
-            for name, value in _floats(self.model(batch)).items():
+            with self._precision():
+                results = self.model(batch)
+            for name, value in _floats(results).items():
                 total[name] = total.get(name, 0.0) + value * len(batch.waveform)
         return {name: value / n_windows for name, value in total.items()}
+
+    def _precision(self) -> torch.autocast:
+        enabled = self.config.mixed_precision == "bf16"
+        return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
 
     def save(self) -> None:
         """Write the checkpoint and export the encoder."""
