@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from pamt_metric.errors import ConfigError
+from pamt_metric.evidence import EVIDENCE
 
 Config = TypeVar("Config")
 
@@ -123,9 +124,11 @@ class HeadConfig:
     n_heads: int = 4
     dim: int = 64
     groups: tuple[str, ...] = ("loudness", "threshold", "modulation", "interaural")
+    encoder_layers: tuple[int, ...] = ()
+    """Hidden states that are mixed, 0 being the projected front end; none named: see the next."""
     max_encoder_layers: int = 7
-    """Hidden states that are mixed, evenly spaced from the first to the last; all of a small
-    encoder's. Their number sets the size of the cached features."""
+    """How many are mixed where none is named, evenly spaced from the first to the last; all of a
+    small encoder's. Their number sets the size of the cached features."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,8 @@ class JointConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     ladders: LadderConfig = field(default_factory=LadderConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    evidence: tuple[str, ...] = EVIDENCE
+    """Kinds of evidence that the distance may use; the others weigh nothing, for ablations."""
     n_steps: int = 600
     n_warmup_steps: int = 30
     ladder_clips_per_step: int = 4

@@ -33,11 +33,18 @@ from torch.utils.tensorboard import SummaryWriter
 from benchmarks.datasets import find_root
 from pamt_metric.distance import PairDistance
 from pamt_metric.encoders.mert import MertEncoder
-from pamt_metric.evidence import Encoded, mean_over_map, pooled_differences, unshared
+from pamt_metric.errors import ConfigError
+from pamt_metric.evidence import (
+    ALIGNED,
+    EVIDENCE,
+    Encoded,
+    mean_over_map,
+    pooled_differences,
+    unshared,
+)
 from pamt_metric.head import Embedding, SequenceHead
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
-from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from training import losses
 from training.config import JointConfig, PretrainConfig, load_config
 from training.data.alignment_set import AlignmentSet, Ladder, Study, build_alignment_set
@@ -46,6 +53,11 @@ from training.data.ladders import MASKED_LEVELS_DB, SEVERE
 
 CONFIGS = Path(__file__).parent / "configs"
 SEPARATION = "source_separation"
+SCALE_FLOOR = 1e-3
+FIT_FRAMES = 400
+"""Frames of a study that stand for it where states are standardised."""
+UNUSED = -30.0
+"""Logarithm of the weight of evidence that is switched off: too small to show or to move."""
 REFRESH_STEPS = 20
 """Steps for which the embeddings behind the rating loss on the mix are kept."""
 PART_OF_QUESTION = {"": "combine", "interference": "added", "quality": "missing"}
@@ -59,17 +71,32 @@ _log = logging.getLogger(__name__)
 
 
 def make_metric(config: JointConfig, encoder: MertEncoder) -> Metric:
-    """An untrained metric: random head, neutral mix of evidence. Seeded by the configuration."""
+    """An untrained metric: random head, neutral mix of evidence. Seeded by the configuration.
+
+    Raises:
+        ConfigError: the configuration names evidence that there is not.
+    """
+    unknown = set(config.evidence) - set(EVIDENCE)
+    if unknown:
+        raise ConfigError(f"evidence must be among {EVIDENCE}; got {sorted(unknown)}")
     torch.manual_seed(config.seed)
-    head = SequenceHead(**head_arguments(config, encoder))
-    return Metric(encoder, head, pair=PairDistance())
+    pair = PairDistance()
+    with torch.no_grad():
+        for weights, names in (
+            (pair.log_same_weight, ALIGNED),
+            (pair.log_other_weight, EVIDENCE),
+        ):
+            unused = torch.tensor([name not in config.evidence for name in names])
+            weights.masked_fill_(unused, UNUSED)
+    return Metric(encoder, SequenceHead(**head_arguments(config, encoder)), pair=pair)
 
 
 def head_arguments(config: JointConfig, encoder: MertEncoder) -> dict[str, Any]:
     """What `SequenceHead` is built with; goes into the checkpoint."""
     arguments: dict[str, Any] = asdict(config.head) | {"groups": list(config.head.groups)}
     n_layers = min(encoder.n_layers + 1, arguments.pop("max_encoder_layers"))
-    layers = np.linspace(0, encoder.n_layers, n_layers).round().astype(int).tolist()
+    spaced = np.linspace(0, encoder.n_layers, n_layers).round().astype(int).tolist()
+    layers = list(arguments.pop("encoder_layers")) or spaced
     return {"encoder_layers": layers, "encoder_width": encoder.width, **arguments}
 
 
@@ -91,7 +118,7 @@ class Trainer:
         self.ladders = ladders
         self.folder = folder
         self.log_scale = nn.Parameter(torch.zeros(()))
-        _standardise_statistics(self.head, studies)
+        fit_head(self.head, studies)
         mixing = [*self.pair.parameters(), self.log_scale]
         shared = {id(parameter) for parameter in mixing}
         transformer = [p for p in self.head.parameters() if id(p) not in shared]
@@ -186,10 +213,8 @@ class Trainer:
         if not self.cached or self.step % REFRESH_STEPS == 0:
             self.cached = self._refresh()
         parts: dict[str, list[Tensor]] = {study.dataset: [] for study in self.studies}
-        for study, (sequence, own) in zip(self.studies, self.cached, strict=True):
-            pairs = study.pairs
-            whole = self.head.join(own, pairs.clips.tokens)
-            answer = self._answer(study, sequence, whole)
+        for study, (sequence, pooled) in zip(self.studies, self.cached, strict=True):
+            answer = self._answer(study, sequence, pooled)
             parts[study.dataset].append(losses.rating_loss(answer, study.human))
         weighted = [
             torch.stack(found).mean() * (self.config.loss.separation if name == SEPARATION else 1.0)
@@ -199,12 +224,12 @@ class Trainer:
 
     @torch.no_grad()
     def _refresh(self) -> list[tuple[Tensor, Tensor]]:
-        """The sequence's evidence on each study's pairs, and the transformer's own pooled part."""
+        """The sequence's evidence on each study's pairs, and each clip's pooled embedding."""
         found = []
         for study in self.studies:
             encoded = self._encode(study.pairs.clips)
             sequence = self._sequence_evidence(study.pairs, encoded)
-            found.append((sequence, encoded.pooled[:, :-N_STATISTICS]))
+            found.append((sequence, encoded.pooled))
         return found
 
     def _encode(self, clips: ClipSet) -> Embedding:
@@ -361,11 +386,31 @@ class Trainer:
         self.step = state["step"]
 
 
-def _standardise_statistics(head: SequenceHead, studies: list[Study]) -> None:
-    """Clip statistics enter the head in standard deviations over the rated clips."""
-    rows = torch.cat([study.pairs.clips.tokens.statistics for study in studies])
+@torch.no_grad()
+def fit_head(head: SequenceHead, studies: Sequence[Study]) -> None:
+    """What the head is given rather than taught: scales, and the shortcut's directions.
+
+    Statistics and hidden states are standardised over the rated clips; the shortcut starts as the
+    principal components of the mixed states, so that it keeps most of what they tell apart.
+    """
+    clips = [study.pairs.clips for study in studies]
+    rows = torch.cat([one.tokens.statistics for one in clips])
     head.statistics_mean.copy_(rows.mean(0))
-    head.statistics_scale.copy_(rows.std(0) + 1e-3)
+    head.statistics_scale.copy_(rows.std(0) + SCALE_FLOOR)
+    states = torch.cat([_some_states(one) for one in clips])  # (frame, layer, width)
+    head.state_mean.copy_(states.mean(0))
+    head.state_scale.copy_(states.std(0) + SCALE_FLOOR)
+    mixed = head.mix_layers(states.transpose(0, 1)[None])[0]
+    dim = head.shortcut.weight.shape[0]
+    components = torch.linalg.svd(mixed - mixed.mean(0), full_matrices=False).Vh[:dim]
+    head.shortcut.weight.zero_()
+    head.shortcut.weight[: len(components)] = components
+
+
+def _some_states(clips: ClipSet) -> Tensor:
+    """States of at most `FIT_FRAMES` frames of a study, evenly spaced: (frame, layer, width)."""
+    frames = clips.states.transpose(1, 2)[clips.tokens.mask]
+    return frames[:: max(1, len(frames) // FIT_FRAMES)].float()
 
 
 def _pick(tokens: EarTokens, embedding: Embedding, index: Tensor) -> Encoded:

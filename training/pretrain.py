@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
-from transformers import Wav2Vec2FeatureExtractor
+from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
 from pamt_metric.errors import CheckpointError, ConfigError
 from training.config import PretrainConfig, load_config
@@ -151,6 +151,25 @@ class Pretraining:
         partial.replace(self.checkpoint_path)
         export_encoder(self.model, self.work / "encoder")
 
+    def start_from(self, folder: Path) -> None:
+        """Begin with the weights of an encoder that was pretrained before, if nothing was done yet.
+
+        The heads that predict begin anew: their codes come from another quantiser.
+
+        Raises:
+            CheckpointError: the folder holds an encoder of other dimensions, or none.
+        """
+        if self.checkpoint_path.is_file():
+            return
+        try:
+            trained = HubertModel.from_pretrained(folder)
+            self.model.encoder.load_state_dict(trained.state_dict())
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{folder} holds no encoder of {asdict(self.config.encoder)}: {error}"
+            ) from error
+        _log.info("starting from the encoder in %s", folder)
+
     def resume(self, *, n_steps: int | None, n_cooldown: int | None) -> None:
         """Go on from the checkpoint, if there is one; given numbers replace the planned ones.
 
@@ -276,6 +295,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=os.environ.get("PAMT_DATA"))
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="folder of an encoder to go on from")
     parser.add_argument("--steps", type=int, help="end here instead of the configured step")
     parser.add_argument("--cooldown-steps", type=int, help="length of the cool-down")
     parser.add_argument("--minutes", type=float, help="wall-clock budget, resumed parts included")
@@ -293,6 +313,8 @@ def main() -> None:
     corpus = build_corpus(config.corpus, Path(arguments.data), arguments.work)
     targets = build_targets(corpus, config.teacher)
     pretraining = Pretraining(config, WindowSampler(corpus, targets, config), arguments.work)
+    if arguments.start is not None:
+        pretraining.start_from(arguments.start)
     pretraining.resume(n_steps=arguments.steps, n_cooldown=arguments.cooldown_steps)
     if arguments.finish:
         pretraining.cool_down()

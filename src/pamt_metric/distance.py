@@ -51,6 +51,7 @@ _TYPICAL = {
     "level": 1.2,
     "patch": 0.59,
     "modulation": 0.26,
+    "onset": 0.16,
     "interaural": 0.3,
     "sequence": 1.0,
     "own": 1.0,

@@ -4,7 +4,6 @@ Everything here is fixed; `pamt_metric.distance` weighs it. Differences enter sq
 averaged over bands and, by the loudness of both clips, over time.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -16,9 +15,9 @@ from torch.nn import functional
 
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import EarTokens
-from pamt_metric.psychoacoustics.loudness import threshold_excitation, total_loudness
+from pamt_metric.psychoacoustics.loudness import quiet_excitation, total_loudness
 from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
-from pamt_metric.psychoacoustics.scales import N_BANDS, center_frequencies
+from pamt_metric.psychoacoustics.scales import N_BANDS
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
 SIGNED = ("loudness", "masked", "level")
@@ -27,7 +26,7 @@ ADDED = tuple(f"added_{name}" for name in SIGNED)
 """What only the test holds, by kind of `SIGNED`."""
 MISSING = tuple(f"missing_{name}" for name in SIGNED)
 """What only the reference holds, by kind of `SIGNED`."""
-UNSIGNED = ("patch", "modulation", "interaural", "sequence")
+UNSIGNED = ("patch", "modulation", "onset", "interaural", "sequence")
 """The other kinds of aligned evidence."""
 ALIGNED = (*SIGNED, *UNSIGNED)
 """Kinds of aligned evidence."""
@@ -116,12 +115,14 @@ def evidence_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch fram
 
 def _unsigned_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch frame band"]]:
     modulation = (a.tokens.modulation - b.tokens.modulation).square().mean(-1)
+    onset = (_compressed(a.tokens.onset) - _compressed(b.tokens.onset)).square()
     interaural = (a.tokens.interaural - b.tokens.interaural).square().mean(-1)
     either = (a.tokens.mask | b.tokens.mask)[..., None]
     sequence = (a.embedding.sequence - b.embedding.sequence).square().sum(-1, keepdim=True)
     return {
         "patch": patch_difference(a.tokens.loudness, b.tokens.loudness, either),
         "modulation": modulation.repeat_interleave(BANDS_PER_REGION, dim=-1),
+        "onset": onset.repeat_interleave(BANDS_PER_REGION, dim=-1),
         "interaural": interaural.repeat_interleave(BANDS_PER_REGION, dim=-1)
         * _shared_audibility(a.tokens, b.tokens),
         "sequence": sequence.expand(-1, -1, N_BANDS),
@@ -137,21 +138,13 @@ def signed_differences(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "b
     neighbourhood, it is how the peaks of the spectrum have moved.
     """
     threshold = 0.5 * (a.threshold + b.threshold)
-    quiet = _quiet_excitation().to(threshold)
+    quiet = quiet_excitation().to(threshold)
     neighbourhood = quiet + NEIGHBOURHOOD_SHARE * _neighbourhood(a.excitation + b.excitation)
     return {
         "loudness": _compressed(b.loudness) - _compressed(a.loudness),
         "masked": _log_ratio(b.excitation, a.excitation, threshold),
         "level": _log_ratio(b.excitation, a.excitation, neighbourhood),
     }
-
-
-@functools.cache
-def _quiet_excitation() -> Float[Tensor, "band"]:
-    """Excitation of a tone at the threshold of hearing, by band."""
-    # Cached tensors outlive the caller: made in inference mode they could never meet autograd.
-    with torch.inference_mode(mode=False):
-        return threshold_excitation(center_frequencies())
 
 
 def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
 """The head: a psychoacoustically conditioned sequential contrastive transformer.
 
     hidden states -> learned mix of layers -> projection -> blocks -> sequence embedding (per frame)
-                                                                   -> pooled embedding (per clip)
+                                           -> shortcut -----------^-> pooled embedding (per clip)
 
-The ear's tokens modulate every normalisation, and what is audible weighs attention and pooling.
-Attention runs within windows of 375 frames (5 s), the encoder's own, so cost stays linear in time.
+The shortcut carries what the encoder heard past the blocks, which add what context and the ear
+make of it. The ear's tokens modulate every normalisation, and what is audible weighs attention and
+pooling. Attention runs within windows of 375 frames (5 s), the encoder's own, so cost stays linear
+in time.
 
 Shapes: b batch, f frame, w width of the blocks, d dimension of an embedding.
 """
@@ -27,6 +29,8 @@ WINDOW_FRAMES = 375
 MASKED = -1e4
 """Attention logit of a frame beyond the clip's end; exp of it is exactly 0 in float32."""
 NORM_FLOOR = 1e-6
+RESIDUAL_GAIN = 0.1
+"""Size at which the blocks' part of an embedding starts, beside the shortcut's."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class SequenceHead(nn.Module):
 
     statistics_mean: Tensor
     statistics_scale: Tensor
+    state_mean: Tensor
+    state_scale: Tensor
 
     def __init__(
         self,
@@ -103,9 +109,12 @@ class SequenceHead(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder_layers = tuple(encoder_layers)
-        self.layer_norm = nn.LayerNorm(encoder_width, elementwise_affine=False)
+        self.register_buffer("state_mean", torch.zeros(len(self.encoder_layers), encoder_width))
+        self.register_buffer("state_scale", torch.ones(len(self.encoder_layers), encoder_width))
         self.layer_logits = nn.Parameter(torch.zeros(len(self.encoder_layers)))
         self.projection = nn.Linear(encoder_width, width)
+        self.shortcut = nn.Linear(encoder_width, dim, bias=False)
+        nn.init.orthogonal_(self.shortcut.weight)
         self.conditioning = EarConditioning(
             groups=groups, width=width, n_modulations=2 * n_blocks + 1
         )
@@ -118,6 +127,10 @@ class SequenceHead(nn.Module):
         self.to_sequence = nn.Linear(width, dim)
         self.pool_score = nn.Linear(width, 1)
         self.to_pooled = nn.Linear(width, dim)
+        with torch.no_grad():
+            for last in (self.to_sequence, self.to_pooled):
+                last.weight.mul_(RESIDUAL_GAIN)
+                last.bias.zero_()
         self.register_buffer("statistics_mean", torch.zeros(N_STATISTICS))
         self.register_buffer("statistics_scale", torch.ones(N_STATISTICS))
 
@@ -127,33 +140,42 @@ class SequenceHead(nn.Module):
         tokens: EarTokens,
     ) -> Embedding:
         """Embeddings of a batch; hidden states and tokens share one frame grid."""
-        mix = self.layer_logits.softmax(0)
-        x = torch.einsum("blfw,l->bfw", self.layer_norm(hidden_states), mix)
+        mixed = self.mix_layers(hidden_states)
         # Layer norms in the encoder blow silence up to full size; what is not heard counts nothing,
         # and sends nothing back.
-        x = self.projection(x * audibility(tokens)[..., None])
+        mixed = mixed * audibility(tokens)[..., None]
+        direct = self.shortcut(mixed)
+        x = self.projection(mixed)
         audible = self.audibility_weight * log_audibility(tokens)
         modulations = self.conditioning(tokens)
         x = self._transform(x, audible, tokens.mask, modulations)
-        sequence = self.to_sequence(x)
+        sequence = direct + self.to_sequence(x)
         length = (sequence.square().sum(-1, keepdim=True) + NORM_FLOOR).sqrt()
         score = self.pool_score(x)[..., 0] + audible
         weight = score.masked_fill(~tokens.mask, MASKED).softmax(-1)
-        own = self.to_pooled((weight[..., None] * x).sum(1))
+        own = (weight[..., None] * (direct + self.to_pooled(x))).sum(1)
         return Embedding(
             sequence=sequence / length * tokens.mask[..., None],
             pooled=self.join(own, tokens),
         )
 
+    def mix_layers(
+        self, hidden_states: Float[Tensor, "b layer f encoder_width"]
+    ) -> Float[Tensor, "b f encoder_width"]:
+        """The learned mix of the layers, each channel standardised."""
+        centred = hidden_states - self.state_mean[:, None]
+        standard = centred / self.state_scale[:, None]
+        return torch.einsum("blfw,l->bfw", standard, self.layer_logits.softmax(0))
+
     def join(self, own: Float[Tensor, "b d"], tokens: EarTokens) -> Float[Tensor, "b pooled"]:
         """The pooled embedding: what the blocks made of the clip, and its standardised statistics.
 
-        The squares of a group of statistics add up to their mean square, whatever their number.
+        The squares of a group of numbers add up to their mean square, whatever their number.
         """
         standard = (tokens.statistics - self.statistics_mean) / self.statistics_scale
         size = torch.tensor(list(LAYOUT.values()), device=standard.device)
         each = size.to(standard.dtype).rsqrt().repeat_interleave(size, output_size=N_STATISTICS)
-        return torch.cat([own, standard * each], dim=-1)
+        return torch.cat([own * own.shape[-1] ** -0.5, standard * each], dim=-1)
 
     def _transform(
         self,

@@ -144,15 +144,23 @@ class Ear(nn.Module):
         loudness = binaural(per_ear)
         modulation = self.modulation(loudness, mask)
         interaural = interaural_cues(per_ear, heard.power, heard.cross)
+        excitation = heard.excitation.mean(1)
         return EarTokens(
             loudness=loudness,
-            excitation=heard.excitation.mean(1),
+            excitation=excitation,
             threshold=heard.threshold,
             modulation=modulation,
             interaural=interaural,
             onset=onsets(heard.region, mask),
             roughness=self.roughness(heard.region, mask),
-            statistics=clip_statistics(loudness, modulation, interaural, mask),
+            statistics=clip_statistics(
+                loudness,
+                modulation,
+                interaural,
+                mask,
+                excitation=excitation,
+                threshold=heard.threshold,
+            ),
             mask=mask,
         )
 

@@ -13,6 +13,7 @@ Every branch has a finite slope at E = 0, since A > 0.
 Source: ISO 532-2:2017, 5.6 to 5.8, tables 4 to 6.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -130,6 +131,14 @@ _PHON_TO_SONE = {
     115.0: 225.0,
     120.0: 337.6,
 }
+
+
+@functools.cache
+def quiet_excitation() -> Float[Tensor, "band"]:
+    """Excitation of a tone at the threshold of hearing, by band of the ear."""
+    # Cached tensors outlive the caller: made in inference mode they could never meet autograd.
+    with torch.inference_mode(mode=False):
+        return threshold_excitation(center_frequencies())
 
 
 def threshold_excitation(frequency: Float[Tensor, "band"]) -> Float[Tensor, "band"]:

@@ -1,9 +1,12 @@
-"""A clip as a whole, in a few numbers: colour, attack, decay, duration, flutter, width.
+"""A clip as a whole, in a few numbers: colour, attack, decay, flutter, width, tones, motion.
 
 Listeners who compare instrument tones do not line them up in time; they compare how bright, how
 sudden, how long and how rough they are (McAdams et al., 1995; Peeters et al., 2011). Every number
 is smooth in the waveform, finite in silence, and blind to what lies beyond the clip's end.
 """
+
+import functools
+import math
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pamt_metric.psychoacoustics.frames import FRAME_RATE
-from pamt_metric.psychoacoustics.loudness import total_loudness
+from pamt_metric.psychoacoustics.loudness import quiet_excitation, total_loudness
 from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ
 from pamt_metric.psychoacoustics.scales import CAM_STEP, N_BANDS
 
@@ -21,6 +24,10 @@ TIME_FLOOR_S = 0.01
 """Shortest time that is told from none: about one frame."""
 SPECTRUM_BANDS = 3
 """Bands averaged into one number of the mean spectrum."""
+N_CEPSTRAL = 12
+"""Cepstral coefficients of the spectral envelope without the zeroth: peaks of 6 Cam and more."""
+CEPSTRAL_RANGE = 1e-3
+"""Excitation this far under the strongest band's, as a power ratio, fills the gaps between."""
 _N_REGION_GROUPS = 5
 _N_RATES = len(MODULATION_RATES_HZ)
 
@@ -31,6 +38,8 @@ LAYOUT = {
     "flux": 1,
     "modulation": _N_REGION_GROUPS * _N_RATES,
     "width": 2,
+    "tonality": _N_REGION_GROUPS,
+    "motion": N_CEPSTRAL,
 }
 """Name and size of each group, in the order in which they stand in the vector."""
 N_STATISTICS = sum(LAYOUT.values())
@@ -41,8 +50,20 @@ def clip_statistics(
     modulation: Float[Tensor, "batch frame region rate"],
     interaural: Float[Tensor, "batch frame region 2"],
     mask: Bool[Tensor, "batch frame"],
+    *,
+    excitation: Float[Tensor, "batch frame band"],
+    threshold: Float[Tensor, "batch frame band"],
 ) -> Float[Tensor, "batch statistic"]:
-    """The clip statistics, one row an item; `LAYOUT` names the columns."""
+    """The clip statistics, one row an item; `LAYOUT` names the columns.
+
+    Args:
+        specific_loudness: sone per Cam.
+        modulation: modulation magnitude in sone.
+        interaural: level difference and coherence.
+        mask: True for the frames of the clip itself; the others count nothing.
+        excitation: intensity re 0 dB SPL at the cochlea.
+        threshold: masked threshold in the unit of excitation, positive.
+    """
     specific_loudness = specific_loudness * mask[..., None]
     loudness = total_loudness(specific_loudness)
     weight = loudness / (loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR)
@@ -53,6 +74,8 @@ def clip_statistics(
         _flux(loudness),
         _modulation(modulation * mask[..., None, None], loudness),
         (interaural.square() * weight[..., None, None]).sum(1).mean(1),
+        _tonality(excitation, threshold, weight),
+        _motion(excitation, weight),
     ]
     return torch.cat(parts, dim=-1)
 
@@ -132,6 +155,44 @@ def _modulation(
     """Modulation by group of regions and rate, as a share of loudness; square root."""
     group = modulation.unflatten(2, (_N_REGION_GROUPS, -1)).sum(3).sum(1).flatten(1)
     return _root(group / (loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR))
+
+
+def _tonality(
+    excitation: Float[Tensor, "batch frame band"],
+    threshold: Float[Tensor, "batch frame band"],
+    weight: Float[Tensor, "batch frame"],
+) -> Float[Tensor, "batch statistic"]:
+    """How unevenly neighbouring bands rise over the masked threshold: tones stand out, noise not.
+
+    Standard deviation within each group of regions of ln(1 + excitation / threshold).
+    """
+    prominence = ((excitation / threshold + 1.0).log() * weight[..., None]).sum(1)
+    group = prominence.unflatten(-1, (_N_REGION_GROUPS, -1))
+    return _root((group - group.mean(-1, keepdim=True)).square().mean(-1))
+
+
+def _motion(
+    excitation: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch statistic"]:
+    """How far the spectral envelope moves: spread over time of each of its cepstral coefficients.
+
+    As the standard deviations of mel-frequency cepstral coefficients (Tzanetakis and Cook, 2002),
+    from the ear's excitation.
+    """
+    strongest = excitation.amax(-1, keepdim=True)
+    floor = quiet_excitation().to(excitation) + CEPSTRAL_RANGE * strongest
+    cepstrum = (excitation + floor).log() @ _cosines().to(excitation)
+    mean = (cepstrum * weight[..., None]).sum(1, keepdim=True)
+    return _root(((cepstrum - mean).square() * weight[..., None]).sum(1))
+
+
+@functools.cache
+def _cosines() -> Float[Tensor, "band coefficient"]:
+    """Discrete cosine transform (type II, orthonormal) over bands, without its zeroth column."""
+    with torch.inference_mode(mode=False):
+        band = torch.arange(N_BANDS, dtype=torch.float64) + 0.5
+        order = torch.arange(1, N_CEPSTRAL + 1, dtype=torch.float64)
+        return math.sqrt(2.0 / N_BANDS) * (math.pi / N_BANDS * band[:, None] * order).cos()
 
 
 def _root(value: Float[Tensor, "*any"], epsilon: float = 1e-6) -> Float[Tensor, "*any"]:

@@ -72,6 +72,21 @@ def test_statistics() -> None:
     modulation = uniform(1, 20, N_REGIONS, len(MODULATION_RATES_HZ), seed=1)
     interaural = 2.0 * uniform(1, 20, N_REGIONS, 2, seed=2) - 1.0
     mask = torch.arange(20)[None] < 18
-    assert agrees(lambda x: clip_statistics(x, modulation, interaural, mask), loudness, few=3)
-    assert agrees(lambda x: clip_statistics(loudness, x, interaural, mask), modulation, few=1)
-    assert agrees(lambda x: clip_statistics(loudness, modulation, x, mask), interaural, few=1)
+    excitation = 10.0 ** (6.0 * uniform(1, 20, N_BANDS, seed=3))
+    threshold = 10.0 ** (4.0 * uniform(1, 20, N_BANDS, seed=4))
+
+    def found(**changed: torch.Tensor) -> torch.Tensor:
+        parts = {
+            "specific_loudness": loudness,
+            "modulation": modulation,
+            "interaural": interaural,
+            "excitation": excitation,
+            "threshold": threshold,
+        }
+        return clip_statistics(**(parts | changed), mask=mask)
+
+    assert agrees(lambda x: found(specific_loudness=x), loudness, few=3)
+    assert agrees(lambda x: found(modulation=x), modulation, few=1)
+    assert agrees(lambda x: found(interaural=x), interaural, few=1)
+    assert agrees(lambda x: found(excitation=x.exp()), excitation.log(), few=2)
+    assert agrees(lambda x: found(threshold=x.exp()), threshold.log(), few=1)

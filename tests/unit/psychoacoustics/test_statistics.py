@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -9,8 +11,17 @@ N_FRAME = 150
 TIME_NAMES = ("attack", "body", "spread", "decay", "tail", "duration")
 
 
-def statistics(loudness: torch.Tensor, *, n_valid: int | None = None) -> dict[str, torch.Tensor]:
-    """Each group of one clip's statistics; no modulation and one ear like the other."""
+THRESHOLD = 100.0
+
+
+def statistics(
+    loudness: torch.Tensor, *, excitation: torch.Tensor | None = None, n_valid: int | None = None
+) -> dict[str, torch.Tensor]:
+    """Each group of one clip's statistics; no modulation and one ear like the other.
+
+    Without an excitation it is in proportion to the loudness.
+    """
+    excitation = 1e4 * loudness if excitation is None else excitation
     n_frame = loudness.shape[0]
     mask = (torch.arange(n_frame) < (n_frame if n_valid is None else n_valid))[None]
     vector = clip_statistics(
@@ -18,6 +29,8 @@ def statistics(loudness: torch.Tensor, *, n_valid: int | None = None) -> dict[st
         torch.zeros(1, n_frame, N_REGIONS, len(MODULATION_RATES_HZ)),
         torch.zeros(1, n_frame, N_REGIONS, 2),
         mask,
+        excitation=excitation[None],
+        threshold=torch.full((1, n_frame, N_BANDS), THRESHOLD),
     )
     assert vector.shape == (1, N_STATISTICS)
     assert bool(vector.isfinite().all())
@@ -125,13 +138,43 @@ def test_modulation_and_width_reach_the_vector() -> None:
     interaural = torch.zeros(1, N_FRAME, N_REGIONS, 2)
     interaural[..., 0] = -0.5
     mask = torch.ones(1, N_FRAME, dtype=torch.bool)
-    vector = clip_statistics(loudness, modulation, interaural, mask)[0]
+    quiet, threshold = torch.zeros_like(loudness), torch.ones_like(loudness)
+    vector = clip_statistics(
+        loudness, modulation, interaural, mask, excitation=quiet, threshold=threshold
+    )[0]
     parts = dict(zip(LAYOUT, vector.split(list(LAYOUT.values())), strict=True))
     # sqrt of 3 regions x 0.3 sone over 75 x 0.5 x 0.5 sone
     expected = torch.zeros(LAYOUT["modulation"])
     expected[len(MODULATION_RATES_HZ) + 1] = (0.9 / 18.75) ** 0.5
     torch.testing.assert_close(parts["modulation"], expected, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(parts["width"], torch.tensor([0.25, 0.0]), rtol=1e-3, atol=1e-6)
+
+
+def test_tonality_is_the_spread_of_prominence_within_a_group_of_regions() -> None:
+    noise = torch.full((N_FRAME, N_BANDS), 9.0 * THRESHOLD)
+    assert float(statistics(flat(), excitation=noise)["tonality"].max()) < 1e-3
+    tone = noise.clone()
+    tone[:, 15:30] = 0.0
+    tone[:, 20] = 9.0 * THRESHOLD  # one of the fifteen bands of the second group, ln 10 over it
+    expected = math.log(10.0) * math.sqrt(14.0) / 15.0
+    found = statistics(flat(), excitation=tone)["tonality"]
+    # Of the sum of weights a floor takes under a tenth of a percent.
+    torch.testing.assert_close(
+        found, torch.tensor([0.0, expected, 0.0, 0.0, 0.0]), rtol=1e-2, atol=1e-3
+    )
+
+
+def test_motion_is_the_spread_of_the_envelopes_cepstrum_over_time() -> None:
+    band = torch.arange(N_BANDS) + 0.5
+    first = (math.pi / N_BANDS * band).cos()
+    still = (20.0 + 0.0 * first).exp().expand(N_FRAME, -1)
+    assert float(statistics(flat(), excitation=still)["motion"].max()) < 1e-2
+    sign = torch.where(torch.arange(N_FRAME) % 2 == 0, 1.0, -1.0)[:, None]
+    moving = (20.0 + 0.5 * sign * first).exp()
+    found = statistics(flat(), excitation=moving)["motion"]
+    # An orthonormal cosine of amplitude 0.5 over all bands: 0.5 sqrt(bands / 2).
+    assert float(found[0]) == pytest.approx(0.5 * math.sqrt(N_BANDS / 2.0), rel=0.01)
+    assert float(found[1:].max()) < 0.02 * float(found[0])
 
 
 def test_frames_beyond_the_mask_change_nothing() -> None:
