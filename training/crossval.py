@@ -20,6 +20,7 @@ import torch
 from benchmarks.datasets import TRAIN, find_root, load
 from benchmarks.datasets.table import groups
 from pamt_metric.comparison import Comparison
+from pamt_metric.errors import ConfigError
 from pamt_metric.metric import Metric
 from training.data.alignment_set import RATED_DATASETS, Study, rated_studies
 from training.head_stages import Inputs, make_parser, make_trainer, read_inputs, run_folder
@@ -133,7 +134,12 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = run_folder(arguments)
     table = load(find_root(arguments.data), datasets=RATED_DATASETS, split=TRAIN)
-    result = cross_validate(read_inputs(arguments), table, folder)
+    inputs = read_inputs(arguments)
+    if inputs.accelerator.num_processes > 1:
+        raise ConfigError(
+            "cross-validation runs on one process; start it without a launcher"
+        )
+    result = cross_validate(inputs, table, folder)
     for (dataset, question), studies in groups(result.fillna(""), ["dataset", "question"]):
         means = {name: np.mean(studies[name]) for name in ("untrained", "trained", "orderings")}
         figures = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())

@@ -22,6 +22,8 @@ def main() -> None:
     inputs = read_inputs(arguments)
     trainer = make_trainer(inputs, run_folder(arguments))
     run(trainer)
+    if not trainer.accelerator.is_main_process:
+        return
     write_calibration(trainer)
     metric = load_trained(inputs.config, inputs.encoder, trainer.folder)
     publish(metric, inputs.config, arguments)

@@ -80,7 +80,7 @@ class Inputs:
     config: HeadStageConfig
     encoder: MertEncoder
     material: AlignmentSet
-    accelerator: Accelerator | None = None
+    accelerator: Accelerator
 
 
 def read_inputs(arguments: argparse.Namespace) -> Inputs:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,12 +22,16 @@ _console = Console(stderr=True)
 
 
 def set_up_logging() -> None:
-    """Lines with a time on stderr; above the progress bar where there is one."""
+    """Lines with a time on stderr; above the progress bar where there is one.
+
+    Of several processes, all but the first say only what is wrong.
+    """
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     if _console.is_terminal:
         handler: logging.Handler = RichHandler(console=_console, show_path=False)
-        logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+        logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
     else:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        logging.basicConfig(level=level, format="%(asctime)s %(message)s")
 
 
 class Bar:
