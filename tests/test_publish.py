@@ -21,7 +21,7 @@ from pamt_metric.encoders.mert_files import Source
 from pamt_metric.errors import ConfigError
 from tests.support.hub_server import TOKEN, HubServer, sha256
 from training import __main__ as stages
-from training import joint, publish
+from training import head_model, publish
 from training.config import HeadConfig, JointConfig
 
 GOLDEN = Path(__file__).parent / "golden/mert"
@@ -116,7 +116,7 @@ def made(tiny_metric, tmp_path):
     """A trained run of a head on an encoder of our own: that encoder, and the run's folder."""
     tiny_metric.encoder.to_folder(tmp_path / "encoder")
     encoder = MertEncoder.from_pretrained(tmp_path / "encoder")
-    metric = joint.make_metric(CONFIG, encoder)
+    metric = head_model.make_metric(CONFIG, encoder)
     state = {"head": metric.head.state_dict(), "pair": metric.pair.state_dict()}
     torch.save(state, tmp_path / "joint.pt")
     calibration = {"scale": 2.0, "at_+0_db": 1.0, "at_+6_db": 3.5}
@@ -221,12 +221,12 @@ def test_layers_come_from_the_encoder(n_layers, layers):
     size = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
     config = {**size, "conv_dim": [8] * 7, "num_hidden_layers": n_layers}
     encoder = MertEncoder(config | {"num_conv_pos_embedding_groups": 2}, normalize=True)
-    arguments = joint.head_arguments(JointConfig(), encoder)
+    arguments = head_model.head_arguments(JointConfig(), encoder)
     assert (arguments["encoder_layers"], arguments["encoder_width"]) == (layers, 16)
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"]])
 def test_an_unknown_stage_names_those_there_are(monkeypatch, arguments):
     monkeypatch.setattr(sys, "argv", ["training", *arguments])
-    with pytest.raises(SystemExit, match="pretrain,joint,calibrate,publish,head,crossval"):
+    with pytest.raises(SystemExit, match="pretrain,contrast,align,joint,calibrate,publish,head,crossval"):
         stages.main()

@@ -8,7 +8,17 @@ import sys
 
 from pamt_metric.errors import PamtError
 
-STAGES = ("pretrain", "joint", "calibrate", "publish", "head", "crossval")
+STAGES = (
+    "pretrain",
+    "contrast",
+    "align",
+    "joint",
+    "calibrate",
+    "publish",
+    "head",
+    "crossval",
+    "degradations",
+)
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from training.data.ladders import MASKED_LEVELS_DB
-from training.joint import Trainer, make_parser, make_trainer, read_inputs
+from training.head_stages import make_parser, make_trainer, read_inputs, run_folder
+from training.trainer import Trainer
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -31,7 +32,9 @@ def calibrate(trainer: Trainer) -> dict[str, float]:
 
 @torch.no_grad()
 def _median_distances(trainer: Trainer) -> list[float]:
-    rows = [trainer.distances(x.pairs).numpy()[x.masked_noise()] for x in trainer.ladders]
+    rows = [
+        trainer.model.distances(x.pairs).cpu().numpy()[x.masked_noise()] for x in trainer.ladders
+    ]
     return np.median(np.stack(rows), axis=0).tolist()
 
 
@@ -47,7 +50,7 @@ def write_calibration(trainer: Trainer) -> dict[str, float]:
 def main() -> None:
     """Command line of the stage."""
     arguments = make_parser("Calibration of the distance's scale.").parse_args()
-    write_calibration(make_trainer(read_inputs(arguments), arguments.work / arguments.name))
+    write_calibration(make_trainer(read_inputs(arguments), run_folder(arguments)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ default here; a key that no field has is an error, so a misspelt option cannot b
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -112,7 +112,12 @@ class PretrainConfig:
     checkpoint_every_s: float = 180.0
     compile: bool = True
     mixed_precision: str = "no"
-    """`no`, or `bf16`: products and convolutions in bfloat16, all else in single precision."""
+    """`no`, `bf16`, or on a GPU `fp16`: products and convolutions in half the bits, all else in
+    single precision."""
+    accumulation_steps: int = 1
+    """Parts that a process computes its share of a batch in, one after the other: less memory."""
+    gradient_checkpointing: bool = False
+    """Compute the encoder's layers again in the backward pass: less memory, a third more time."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,22 @@ class LadderConfig:
     """Families of degradation drawn for each clip, beside noise at the masked threshold."""
 
 
+OBJECTIVES = (
+    "rating",
+    "rating_head",
+    "penalty",
+    "order",
+    "content_margin",
+    "jnd",
+    "same_content",
+    "contrast",
+)
+"""Names of the weights in the configurations of losses."""
+
+
 @dataclass(frozen=True)
-class LossConfig:
-    """Weight of each objective; 0 switches it off."""
+class AlignLossConfig:
+    """Weight of each objective of perceptual alignment; 0 switches it off."""
 
     rating: float = 1.0
     """Of the human ratings on the mix of evidence and the clip statistics, all studies a step."""
@@ -161,9 +179,6 @@ class LossConfig:
     order: float = 0.5
     content_margin: float = 0.5
     jnd: float = 0.25
-    contrast: float = 0.2
-    temperature: float = 0.1
-    """Of the contrastive loss."""
     order_margin: float = 0.1
     """Least difference of log distance between neighbouring rungs of a ladder."""
     content_log_margin: float = 0.2
@@ -172,13 +187,30 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class JointConfig:
-    """Stages 2 and 3 together: sequential contrast and perceptual alignment of the head."""
+class ContrastLossConfig:
+    """The objective of sequential contrast."""
+
+    contrast: float = 1.0
+    temperature: float = 0.1
+
+
+@dataclass(frozen=True)
+class LossConfig(AlignLossConfig):
+    """Weight of each objective; 0 switches it off."""
+
+    contrast: float = 0.2
+    temperature: float = 0.1
+    """Of the contrastive loss."""
+
+
+@dataclass(frozen=True)
+class HeadStageConfig:
+    """What every stage that trains the head has."""
 
     seed: int = 0
     head: HeadConfig = field(default_factory=HeadConfig)
     ladders: LadderConfig = field(default_factory=LadderConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
+    loss: Any = None
     evidence: tuple[str, ...] = EVIDENCE
     """Kinds of evidence that the distance may use; the others weigh nothing, for ablations."""
     n_steps: int = 600
@@ -191,6 +223,35 @@ class JointConfig:
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     checkpoint_every_s: float = 120.0
+    mixed_precision: str = "no"
+    """`no`, `bf16`, or on a GPU `fp16`."""
+    accumulation_steps: int = 1
+    """Draws of ladders a step, whose objectives are averaged."""
+
+    def all_losses(self) -> LossConfig:
+        """Every objective's weight: 0 for those that this stage has not."""
+        return LossConfig(**{**dict.fromkeys(OBJECTIVES, 0.0), **asdict(self.loss)})
+
+
+@dataclass(frozen=True)
+class ContrastConfig(HeadStageConfig):
+    """Stage 2: sequential contrast of the head."""
+
+    loss: ContrastLossConfig = field(default_factory=ContrastLossConfig)
+
+
+@dataclass(frozen=True)
+class AlignConfig(HeadStageConfig):
+    """Stage 3: perceptual alignment of the head."""
+
+    loss: AlignLossConfig = field(default_factory=AlignLossConfig)
+
+
+@dataclass(frozen=True)
+class JointConfig(HeadStageConfig):
+    """Stages 2 and 3 together: sequential contrast and perceptual alignment of the head."""
+
+    loss: LossConfig = field(default_factory=LossConfig)
 
 
 def load_config(path: Path | str, kind: type[Config]) -> Config:

@@ -20,16 +20,11 @@ import torch
 from benchmarks.datasets import TRAIN, find_root, load
 from benchmarks.datasets.table import groups
 from pamt_metric.comparison import Comparison
+from pamt_metric.errors import ConfigError
 from pamt_metric.metric import Metric
 from training.data.alignment_set import RATED_DATASETS, Study, rated_studies
-from training.joint import (
-    Inputs,
-    Trainer,
-    make_parser,
-    make_trainer,
-    read_inputs,
-    run,
-)
+from training.head_stages import Inputs, make_parser, make_trainer, read_inputs, run_folder
+from training.trainer import Trainer, run
 
 N_FOLDS = 6
 RESULT_FILE = "crossval.csv"
@@ -78,7 +73,8 @@ def _fold(
     path = folder / RESULT_FILE
     if path.is_file():
         return pd.read_csv(path), pd.read_csv(folder / OUT_OF_FOLD_FILE)
-    untrained = make_trainer(inputs, folder / "untrained", without=left_out).agreement(left_out)
+    untrained = make_trainer(inputs, folder / "untrained", without=left_out)
+    before = untrained.model.agreement(left_out)
     trainer = make_trainer(inputs, folder, without=left_out)
     run(trainer)
     columns = {
@@ -86,9 +82,9 @@ def _fold(
         "dataset": [study.dataset for study in left_out],
         "study": [study.name for study in left_out],
         "question": [study.question for study in left_out],
-        "untrained": untrained,
-        "trained": trainer.agreement(left_out),
-        "orderings": trainer.orderings_held(),
+        "untrained": before,
+        "trained": trainer.model.agreement(left_out),
+        "orderings": trainer.model.orderings_held(trainer.ladders),
     }
     values = _out_of_fold(trainer, table, left_out)
     values.to_csv(folder / OUT_OF_FOLD_FILE, index=False)
@@ -110,7 +106,7 @@ def _out_of_fold(trainer: Trainer, table: pd.DataFrame, left_out: list[Study]) -
             parts += _parts(trainer.metric, rows)
         else:
             with torch.no_grad():
-                values = trainer.answers(study).numpy()
+                values = trainer.model.answers(study).cpu().numpy()
             parts.append(rows.assign(metric="pamt", value=values))
     kept = ["dataset", "study", "question", "reference", "test", "metric", "value"]
     return pd.DataFrame(pd.concat(parts), columns=kept).assign(split=TRAIN)
@@ -136,9 +132,12 @@ def main() -> None:
     """Command line of the stage."""
     parser = make_parser("Cross-validation of the head inside the train split.")
     arguments = parser.parse_args()
-    folder = arguments.work / arguments.name
+    folder = run_folder(arguments)
     table = load(find_root(arguments.data), datasets=RATED_DATASETS, split=TRAIN)
-    result = cross_validate(read_inputs(arguments), table, folder)
+    inputs = read_inputs(arguments)
+    if inputs.accelerator.num_processes > 1:
+        raise ConfigError("cross-validation runs on one process; start it without a launcher")
+    result = cross_validate(inputs, table, folder)
     for (dataset, question), studies in groups(result.fillna(""), ["dataset", "question"]):
         means = {name: np.mean(studies[name]) for name in ("untrained", "trained", "orderings")}
         figures = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())

@@ -7,18 +7,23 @@ Layers, width and sample rate are read from the encoder. Resumes from WORK.
 """
 
 from training.calibrate import write_calibration
-from training.joint import make_parser, make_trainer, read_inputs, run
+from training.head_stages import make_parser, make_trainer, read_inputs, run_folder
 from training.publish import add_release_arguments, load_trained, publish
+from training.trainer import run
 
 
 def main() -> None:
     """Command line of these stages."""
-    parser = make_parser("Train a head on an encoder, and write the model's repository.")
+    parser = make_parser(
+        "Train a head on an encoder, and write the model's repository.", stage="joint"
+    )
     add_release_arguments(parser)
     arguments = parser.parse_args()
     inputs = read_inputs(arguments)
-    trainer = make_trainer(inputs, arguments.work / arguments.name)
+    trainer = make_trainer(inputs, run_folder(arguments))
     run(trainer)
+    if not trainer.accelerator.is_main_process:
+        return
     write_calibration(trainer)
     metric = load_trained(inputs.config, inputs.encoder, trainer.folder)
     publish(metric, inputs.config, arguments)

@@ -25,9 +25,11 @@ from pamt_metric.errors import ConfigError
 from pamt_metric.hub_client import LOG_IN, client
 from pamt_metric.metric import Metric
 from training.calibrate import CALIBRATION_FILE
-from training.config import JointConfig, load_config
-from training.joint import head_arguments, make_metric
+from training.config import HeadStageConfig
+from training.head_model import head_arguments, make_metric
+from training.head_stages import add_stage_argument, read_stage_config, run_folder
 from training.model_card import CARD_FILE, model_card
+from training.trainer import CHECKPOINT_FILE
 
 DEFAULT_LICENCE = "CC-BY-4.0"
 TRAINING_DATA = [
@@ -47,10 +49,10 @@ class Release:
     command: str = "training/reproduce.sh"
 
 
-def load_trained(config: JointConfig, encoder: MertEncoder, run: Path) -> Metric:
+def load_trained(config: HeadStageConfig, encoder: MertEncoder, run: Path) -> Metric:
     """The metric at the end of a run, with its calibration."""
     metric = make_metric(config, encoder)
-    state = torch.load(run / "joint.pt", weights_only=True)
+    state = torch.load(run / CHECKPOINT_FILE, weights_only=True, map_location="cpu")
     metric.head.load_state_dict(state["head"])
     metric.pair.load_state_dict(state["pair"])
     metric.pair.scale.fill_(read_calibration(run)["scale"])
@@ -91,7 +93,13 @@ def encoder_reference(encoder: MertEncoder, place: str) -> dict[str, Any] | None
 
 
 def write_release(
-    metric: Metric, config: JointConfig, release: Release, *, run: Path, place: str, output: Path
+    metric: Metric,
+    config: HeadStageConfig,
+    release: Release,
+    *,
+    run: Path,
+    place: str,
+    output: Path,
 ) -> str:
     """Write config, weights and model card; returns the hash of the weights.
 
@@ -158,7 +166,7 @@ def add_release_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="where --push makes a repository")
 
 
-def publish(metric: Metric, config: JointConfig, arguments: argparse.Namespace) -> None:
+def publish(metric: Metric, config: HeadStageConfig, arguments: argparse.Namespace) -> None:
     """Write the folder, and push it where that is asked for."""
     release = Release(
         arguments.model_name,
@@ -170,7 +178,7 @@ def publish(metric: Metric, config: JointConfig, arguments: argparse.Namespace) 
         metric,
         config,
         release,
-        run=arguments.work / arguments.name,
+        run=run_folder(arguments),
         place=arguments.encoder,
         output=arguments.output,
     )
@@ -183,15 +191,16 @@ def publish(metric: Metric, config: JointConfig, arguments: argparse.Namespace) 
 def main() -> None:
     """Command line of the stage."""
     parser = argparse.ArgumentParser(description="Write a model's repository; push it.")
-    parser.add_argument("--config", type=Path, required=True)
+    add_stage_argument(parser)
+    parser.add_argument("--config", type=Path, help="default: the shipped one of the stage")
     parser.add_argument("--encoder", required=True, help="folder or Hub id")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--name", default="joint", help="folder of the run under WORK")
+    parser.add_argument("--name", help="folder of the run under WORK; default: the stage")
     add_release_arguments(parser)
     arguments = parser.parse_args()
-    config = load_config(arguments.config, JointConfig)
+    config = read_stage_config(arguments)
     encoder = MertEncoder.from_pretrained(arguments.encoder)
-    metric = load_trained(config, encoder, arguments.work / arguments.name)
+    metric = load_trained(config, encoder, run_folder(arguments))
     publish(metric, config, arguments)
 
 

@@ -14,7 +14,9 @@ from training.config import HeadConfig, JointConfig
 from training.data.alignment_set import AlignmentSet, Ladder, Study
 from training.data.features import clip_features, pair_features
 from training.data.ladders import MASKED_NOISE
-from training.joint import Inputs, Trainer
+from training.head_stages import Inputs
+from training.processes import make_accelerator
+from training.trainer import Trainer
 
 N_STEPS = 5
 CONFIG = JointConfig(n_steps=N_STEPS, n_warmup_steps=1, ladder_clips_per_step=2, contrast_frames=16)
@@ -52,9 +54,9 @@ def make_trainer(tiny_metric, material, tmp_path):
 
 
 def weights(trainer):
-    parts = {"head": trainer.head, "pair": trainer.pair}
+    parts = {"head": trainer.model.head, "pair": trainer.model.pair}
     state = {f"{k}.{n}": v for k, part in parts.items() for n, v in part.state_dict().items()}
-    return state | {"log_scale": trainer.log_scale.detach()}
+    return state | {"log_scale": trainer.model.log_scale.detach()}
 
 
 # At step 1 the warm-up has not ended yet; at step 3 the cosine has begun.
@@ -107,7 +109,7 @@ def test_reports(make_trainer, material):
     summary = trainer.summary()
     assert set(summary) == {"made up", "orderings"}
     assert 0.0 <= summary["orderings"] <= 1.0
-    (agreement,) = trainer.agreement(material[0])
+    (agreement,) = trainer.model.agreement(material[0])
     assert summary["made up"] == pytest.approx(agreement)
     assert -1.0 <= agreement <= 1.0
 
@@ -145,7 +147,9 @@ def rated_table(studies):
 def test_cross_validation_resumes_by_fold(tiny_metric, material, tmp_path):
     studies = [replace(material[0][0], name=name, group=name) for name in ("one", "two")]
     config = replace(CONFIG, n_steps=1, head=HEAD)
-    inputs = Inputs(config, tiny_metric.encoder, AlignmentSet(studies, material[1]))
+    inputs = Inputs(
+        config, tiny_metric.encoder, AlignmentSet(studies, material[1]), make_accelerator("no")
+    )
     result = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
     assert list(result["study"]) == ["one", "two"]
     assert result[["untrained", "trained"]].notna().all(axis=None)
@@ -161,7 +165,9 @@ def test_out_of_fold_values_are_the_distances_that_the_agreement_is_of(
 ):
     studies = [replace(material[0][0], name=name, group=name) for name in ("one", "two")]
     config = replace(CONFIG, n_steps=1, head=HEAD)
-    inputs = Inputs(config, tiny_metric.encoder, AlignmentSet(studies, material[1]))
+    inputs = Inputs(
+        config, tiny_metric.encoder, AlignmentSet(studies, material[1]), make_accelerator("no")
+    )
     result = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
     values = pd.read_csv(tmp_path / crossval.OUT_OF_FOLD_FILE)
     assert len(values) == 6
@@ -178,14 +184,14 @@ def test_each_question_is_answered_by_its_part(make_trainer, material):
     trainer = make_trainer("run")
     asked = {name: replace(study, question=name) for name in ("", "interference", "quality")}
     with torch.no_grad():
-        answers = {name: trainer.answers(study) for name, study in asked.items()}
-        assert torch.equal(answers[""], trainer.distances(study.pairs))
+        answers = {name: trainer.model.answers(study) for name, study in asked.items()}
+        assert torch.equal(answers[""], trainer.model.distances(study.pairs))
         turned = replace(study.pairs, first=study.pairs.second, second=study.pairs.first)
         means = study.pairs.means.clone()
         means[:, :3], means[:, 3:6] = study.pairs.means[:, 3:6], study.pairs.means[:, :3]
         turned = replace(turned, means=means)
         # What one clip adds to the other, the other lacks.
-        other = trainer.answers(replace(asked["quality"], pairs=turned))
+        other = trainer.model.answers(replace(asked["quality"], pairs=turned))
     assert torch.equal(other, answers["interference"])
     assert not torch.equal(answers["quality"], answers["interference"])
 

@@ -13,7 +13,7 @@ from transformers import HubertModel
 
 from pamt_metric.encoders.windows import HOP_LENGTH
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
-from training import masked_prediction, teachers
+from training import masked_prediction, teachers, window_sampler
 from training.config import (
     CorpusConfig,
     EncoderConfig,
@@ -23,7 +23,7 @@ from training.config import (
     load_config,
 )
 from training.data.corpus import FRAME_RATE, SAMPLE_RATES, Corpus, build_corpus
-from training.pretrain import Pretraining, Schedule
+from training.pretraining import Pretraining, Schedule
 
 TINY = PretrainConfig(
     teacher=TeacherConfig(n_centroids=8, n_fit_frames=200, n_iterations=3),
@@ -79,9 +79,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def sampler(corpus: Corpus) -> masked_prediction.WindowSampler:
+def sampler(corpus: Corpus) -> window_sampler.WindowSampler:
     targets = teachers.build_targets(corpus, TINY.teacher)
-    return masked_prediction.WindowSampler(corpus, targets, TINY)
+    return window_sampler.WindowSampler(corpus, targets, TINY)
 
 
 # --- teachers ---------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_corpus_without_material_says_so(tmp_path: Path) -> None:
 
 def test_mask_is_made_of_whole_spans_and_has_its_share() -> None:
     objective = ObjectiveConfig(mask_probability=0.8, mask_length=10)
-    mask = masked_prediction.mask_spans(64, 224, objective, np.random.default_rng(0))
+    mask = window_sampler.mask_spans(64, 224, objective, np.random.default_rng(0))
     edges = np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)
     runs = np.where(edges.ravel() == -1)[0] - np.where(edges.ravel() == 1)[0]
     assert runs.min() >= 10
@@ -175,22 +175,23 @@ def test_mixture_adds_only_a_quieter_span() -> None:
         mixture_probability=1.0, mixture_level_db=(-6.0, -6.0), mixture_s=(0.5, 0.5)
     )
     clean = np.random.default_rng(1).normal(size=(3, 24000)).astype(np.float32)
-    added = masked_prediction.mix_in_batch(clean, objective, np.random.default_rng(2)) - clean
-    for row in added:
+    mixtures = window_sampler.draw_mixtures(3, 24000, objective, np.random.default_rng(2))
+    assert list(mixtures) == [0, 1, 2]
+    for item, mixture in mixtures.items():
+        assert mixture.other != item
+        row = window_sampler.mix(clean[item], clean[mixture.other], mixture) - clean[item]
         (places,) = np.nonzero(row)
         assert 11990 < np.ptp(places) + 1 <= 12000
         # 12000 normal samples: their level is -6 dB to within 0.2 dB.
         assert 20 * np.log10(row[places].std()) == pytest.approx(-6.0, abs=0.2)
 
 
-def test_mixture_probability_zero_changes_nothing() -> None:
-    clean = np.random.default_rng(1).normal(size=(3, 24000)).astype(np.float32)
+def test_mixture_probability_zero_mixes_nothing() -> None:
     objective = ObjectiveConfig(mixture_probability=0.0)
-    mixed = masked_prediction.mix_in_batch(clean, objective, np.random.default_rng(2))
-    np.testing.assert_array_equal(mixed, clean)
+    assert window_sampler.draw_mixtures(3, 24000, objective, np.random.default_rng(2)) == {}
 
 
-def test_batches_depend_on_the_step_alone(sampler: masked_prediction.WindowSampler) -> None:
+def test_batches_depend_on_the_step_alone(sampler: window_sampler.WindowSampler) -> None:
     first, again, other = (sampler.training_batch(step) for step in (4, 4, 5))
     torch.testing.assert_close(first.waveform, again.waveform, rtol=0, atol=0)
     torch.testing.assert_close(first.mask, again.mask, rtol=0, atol=0)
@@ -240,7 +241,7 @@ def _weights(run: Pretraining) -> Tensor:
 
 
 def test_resumed_run_equals_an_uninterrupted_one(
-    sampler: masked_prediction.WindowSampler, tmp_path: Path
+    sampler: window_sampler.WindowSampler, tmp_path: Path
 ) -> None:
     straight = Pretraining(TINY, sampler, tmp_path / "straight")
     for _ in range(3):
@@ -259,7 +260,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     torch.testing.assert_close(_weights(after), _weights(straight), rtol=0, atol=0)
 
 
-def test_visible_frames_count_with_their_weight(sampler: masked_prediction.WindowSampler) -> None:
+def test_visible_frames_count_with_their_weight(sampler: window_sampler.WindowSampler) -> None:
     model = masked_prediction.MaskedPrediction(
         TINY.encoder, ObjectiveConfig(visible_weight=0.25), 2, TINY.teacher.n_centroids
     ).eval()
@@ -271,7 +272,7 @@ def test_visible_frames_count_with_their_weight(sampler: masked_prediction.Windo
 
 
 def test_exported_encoder_loads_strictly(
-    sampler: masked_prediction.WindowSampler, tmp_path: Path
+    sampler: window_sampler.WindowSampler, tmp_path: Path
 ) -> None:
     run = Pretraining(TINY, sampler, tmp_path)
     run.save()
@@ -290,7 +291,7 @@ def test_exported_encoder_loads_strictly(
 
 
 def test_finish_cools_down_from_the_checkpoint(
-    sampler: masked_prediction.WindowSampler, tmp_path: Path
+    sampler: window_sampler.WindowSampler, tmp_path: Path
 ) -> None:
     run = Pretraining(replace(TINY, n_steps=1000), sampler, tmp_path)
     run.train_step()
@@ -302,7 +303,7 @@ def test_finish_cools_down_from_the_checkpoint(
 
 
 def test_checkpoint_of_other_dimensions_is_refused(
-    sampler: masked_prediction.WindowSampler, tmp_path: Path
+    sampler: window_sampler.WindowSampler, tmp_path: Path
 ) -> None:
     Pretraining(TINY, sampler, tmp_path).save()
     wider = replace(TINY, encoder=replace(TINY.encoder, hidden_size=64))
@@ -310,7 +311,7 @@ def test_checkpoint_of_other_dimensions_is_refused(
         Pretraining(wider, sampler, tmp_path).resume(n_steps=None, n_cooldown=None)
 
 
-def test_training_lowers_the_loss(sampler: masked_prediction.WindowSampler, tmp_path: Path) -> None:
+def test_training_lowers_the_loss(sampler: window_sampler.WindowSampler, tmp_path: Path) -> None:
     run = Pretraining(replace(TINY, n_steps=60, learning_rate=3e-3), sampler, tmp_path)
     before = run.validate()["loss"]
     for _ in range(30):

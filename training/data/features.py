@@ -5,7 +5,7 @@ each pair, the evidence that does not pass through the head is computed once too
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -35,6 +35,14 @@ class ClipSet:
         index = torch.as_tensor(index)
         return ClipSet(pick_tokens(self.tokens, index), self.states[index])
 
+    def to(self, device: torch.device) -> "ClipSet":
+        """The clips where they are needed; themselves if they are there."""
+        if self.states.device == device:
+            return self
+        names = [f.name for f in fields(EarTokens)]
+        tokens = EarTokens(**{name: getattr(self.tokens, name).to(device) for name in names})
+        return ClipSet(tokens, self.states.to(device))
+
 
 @dataclass(frozen=True)
 class PairSet:
@@ -54,6 +62,18 @@ class PairSet:
     means: Float[Tensor, "pair evidence"]
     cue: Float[Tensor, "pair"]
     weight: Float[Tensor, "pair frame"]
+
+    def to(self, device: torch.device) -> "PairSet":
+        """The pairs where they are needed; themselves if they are there."""
+        if self.means.device == device:
+            return self
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(PairSet)}
+        return PairSet(**moved)
+
+    def without_states(self) -> "PairSet":
+        """The pairs without what the encoder says of them, which is most of their memory."""
+        empty = self.clips.states[..., :0]
+        return replace(self, clips=ClipSet(self.clips.tokens, empty))
 
 
 @torch.no_grad()
