@@ -32,7 +32,9 @@ def calibrate(trainer: Trainer) -> dict[str, float]:
 
 @torch.no_grad()
 def _median_distances(trainer: Trainer) -> list[float]:
-    rows = [trainer.model.distances(x.pairs).cpu().numpy()[x.masked_noise()] for x in trainer.ladders]
+    rows = [
+        trainer.model.distances(x.pairs).cpu().numpy()[x.masked_noise()] for x in trainer.ladders
+    ]
     return np.median(np.stack(rows), axis=0).tolist()
 
 

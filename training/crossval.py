@@ -136,9 +136,7 @@ def main() -> None:
     table = load(find_root(arguments.data), datasets=RATED_DATASETS, split=TRAIN)
     inputs = read_inputs(arguments)
     if inputs.accelerator.num_processes > 1:
-        raise ConfigError(
-            "cross-validation runs on one process; start it without a launcher"
-        )
+        raise ConfigError("cross-validation runs on one process; start it without a launcher")
     result = cross_validate(inputs, table, folder)
     for (dataset, question), studies in groups(result.fillna(""), ["dataset", "question"]):
         means = {name: np.mean(studies[name]) for name in ("untrained", "trained", "orderings")}

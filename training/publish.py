@@ -93,7 +93,13 @@ def encoder_reference(encoder: MertEncoder, place: str) -> dict[str, Any] | None
 
 
 def write_release(
-    metric: Metric, config: HeadStageConfig, release: Release, *, run: Path, place: str, output: Path
+    metric: Metric,
+    config: HeadStageConfig,
+    release: Release,
+    *,
+    run: Path,
+    place: str,
+    output: Path,
 ) -> str:
     """Write config, weights and model card; returns the hash of the weights.
 

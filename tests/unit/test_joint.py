@@ -147,7 +147,9 @@ def rated_table(studies):
 def test_cross_validation_resumes_by_fold(tiny_metric, material, tmp_path):
     studies = [replace(material[0][0], name=name, group=name) for name in ("one", "two")]
     config = replace(CONFIG, n_steps=1, head=HEAD)
-    inputs = Inputs(config, tiny_metric.encoder, AlignmentSet(studies, material[1]), make_accelerator("no"))
+    inputs = Inputs(
+        config, tiny_metric.encoder, AlignmentSet(studies, material[1]), make_accelerator("no")
+    )
     result = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
     assert list(result["study"]) == ["one", "two"]
     assert result[["untrained", "trained"]].notna().all(axis=None)
@@ -163,7 +165,9 @@ def test_out_of_fold_values_are_the_distances_that_the_agreement_is_of(
 ):
     studies = [replace(material[0][0], name=name, group=name) for name in ("one", "two")]
     config = replace(CONFIG, n_steps=1, head=HEAD)
-    inputs = Inputs(config, tiny_metric.encoder, AlignmentSet(studies, material[1]), make_accelerator("no"))
+    inputs = Inputs(
+        config, tiny_metric.encoder, AlignmentSet(studies, material[1]), make_accelerator("no")
+    )
     result = crossval.cross_validate(inputs, rated_table(studies), tmp_path)
     values = pd.read_csv(tmp_path / crossval.OUT_OF_FOLD_FILE)
     assert len(values) == 6
