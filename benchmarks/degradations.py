@@ -63,6 +63,11 @@ def low_pass(waveform: np.ndarray, sample_rate: int, *, cutoff_hz: float) -> np.
     return _filter_without_delay(waveform, taps / taps.sum())
 
 
+def high_pass(waveform: np.ndarray, sample_rate: int, *, cutoff_hz: float) -> np.ndarray:
+    """Removes what lies below `cutoff_hz`: all that `low_pass` leaves there."""
+    return _float32(waveform - low_pass(waveform, sample_rate, cutoff_hz=cutoff_hz))
+
+
 def equalise(
     waveform: np.ndarray, sample_rate: int, *, gains_db: Mapping[float, float]
 ) -> np.ndarray:

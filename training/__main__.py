@@ -18,6 +18,7 @@ STAGES = (
     "head",
     "crossval",
     "degradations",
+    "shards",
 )
 
 

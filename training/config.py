@@ -44,6 +44,23 @@ class CorpusConfig:
 
 
 @dataclass(frozen=True)
+class StreamConfig:
+    """Corpora that are read as they are, beside the cached one or in its place."""
+
+    share: float = 0.0
+    """Of the windows of a batch, on average; at 1 there is no cached corpus."""
+    corpora: tuple[str, ...] = ()
+    """`KIND:PATH`, the path relative to the data folder. Kinds are `shards` and those of
+    `training/data/public_corpora.py`. A corpus that is named twice is drawn twice as often."""
+    held_aside_share: float = 0.02
+    """Share of files that serve only for validation."""
+    n_validation_windows: int = 64
+    """Beside those of the cached corpus, of as many files."""
+    n_fit_windows: int = 400
+    """On which the teachers are fitted where there is no cached corpus."""
+
+
+@dataclass(frozen=True)
 class TeacherConfig:
     """The acoustic teacher's quantiser. The constant-Q layout is fixed in `training.teachers`."""
 
@@ -93,6 +110,7 @@ class PretrainConfig:
 
     seed: int = 0
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -146,6 +164,21 @@ class LadderConfig:
     recordings_share: float = 0.4
     families_per_clip: int = 3
     """Families of degradation drawn for each clip, beside noise at the masked threshold."""
+    families: tuple[str, ...] = (
+        "noise",
+        "low-pass",
+        "mp3",
+        "opus",
+        "clipping",
+        "quantisation",
+        "reverberation",
+        "leakage",
+        "packet loss",
+    )
+    """Those that may be drawn; `training/data/families.py` has more."""
+    hard_negatives: bool = False
+    """Whether the same song at another place, and the same notes in another arrangement, are among
+    what must be farther than any copy."""
 
 
 OBJECTIVES = (

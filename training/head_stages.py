@@ -103,6 +103,6 @@ def make_trainer(inputs: Inputs, folder: Path, *, without: Collection[Study] = (
     left_out = {id(study) for study in without}
     kept = [study for study in inputs.material.studies if id(study) not in left_out]
     ladders = inputs.material.ladders
-    trainer = Trainer(inputs.config, metric, kept, ladders, folder, inputs.accelerator)
+    trainer = Trainer(inputs.config, metric, kept, ladders, folder, accelerator=inputs.accelerator)
     trainer.resume()
     return trainer

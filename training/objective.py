@@ -3,8 +3,8 @@
 A step takes a few ladders (order of rungs, other songs farther than copies, one just-noticeable
 difference at the masked threshold, contrast between frames of a clip and of its imperceptible copy,
 the gate between one performance and two) and the human ratings in two ways: those of one study act
-on the whole head, those of all studies on the mix of evidence and the clip statistics, for which the
-transformer's embeddings are taken from the last refresh.
+on the whole head, those of all studies on the mix of evidence and the clip statistics, for which
+the transformer's embeddings are taken from the last refresh.
 
 An objective with weight 0 is not computed. What a step draws does not depend on the weights.
 """
@@ -22,8 +22,9 @@ from pamt_metric.psychoacoustics import EarTokens
 from training import losses
 from training.config import HeadStageConfig
 from training.data.alignment_set import Ladder, Study
+from training.data.families import SEVERE
 from training.data.features import join_tokens, pick_tokens
-from training.data.ladders import MASKED_LEVELS_DB, SEVERE
+from training.data.ladders import MASKED_LEVELS_DB
 from training.head_model import HeadModel
 from training.processes import Processes
 
@@ -76,6 +77,8 @@ class Objective:
         distances = [view.distance for view in views]
         mild = torch.cat([d[self._mild(i)] for d, i in zip(distances, chosen, strict=True)])
         others, gates = self._other_songs(chosen, views)
+        hard = [d[self.ladders[i].negatives()] for d, i in zip(distances, chosen, strict=True)]
+        others = torch.cat([others, *hard])
         objectives = {
             "rating": lambda: self._mix_rating(step),
             "rating_head": lambda: self._head_rating(study),
@@ -179,8 +182,8 @@ class Objective:
 
     def _mild(self, index: int) -> list[int]:
         ladder = self.ladders[index]
-        kinds = zip(ladder.families, ladder.rungs, strict=True)
-        return [i for i, kind in enumerate(kinds) if kind not in SEVERE]
+        kinds = list(zip(ladder.families, ladder.rungs, strict=True))
+        return [i for i in ladder.copies() if kinds[i] not in SEVERE]
 
     def _other_songs(self, chosen: np.ndarray, views: list[View]) -> tuple[Tensor, Tensor]:
         """Distances between the clips of different ladders, and the gate's values."""
@@ -197,10 +200,13 @@ class Objective:
     def _same_content(self, chosen: np.ndarray, others: Tensor) -> Tensor:
         """The gate on copies and separated voices, against rated tones and other songs."""
         device = self.model.device
-        cues = [(s.dataset == SEPARATION, p.cue) for s, p in zip(self.studies, self.rated)]
+        cues = [
+            (s.dataset == SEPARATION, p.cue) for s, p in zip(self.studies, self.rated, strict=True)
+        ]
         separated = [cue for is_separation, cue in cues if is_separation]
         tones = [cue for is_separation, cue in cues if not is_separation]
-        copies = torch.cat([self.ladders[index].pairs.cue.to(device) for index in chosen])
+        ladders = [self.ladders[index] for index in chosen]
+        copies = torch.cat([ladder.pairs.cue[ladder.copies()].to(device) for ladder in ladders])
         halves = [
             losses.same_content_loss(self.pair.gate(same), other)
             for same, other in (

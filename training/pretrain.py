@@ -21,6 +21,7 @@ from pathlib import Path
 from pamt_metric.errors import ConfigError
 from training.config import PretrainConfig, load_config
 from training.data.corpus import build_corpus
+from training.data.streams import MixedStream
 from training.pretraining import Pretraining
 from training.processes import make_accelerator
 from training.progress import (
@@ -31,13 +32,44 @@ from training.progress import (
     set_up_logging,
     short,
 )
-from training.teachers import build_targets
+from training.targets import Teacher, build_targets, fit_teacher, targets_folder
 from training.window_sampler import WindowSampler
+from training.windows import CachedWindows, StreamedWindows, n_read
 
 _PACE_WINDOW = 50
 """Steps over which the pace is measured that decides when a time budget's cool-down begins."""
 
 _log = logging.getLogger(__name__)
+
+
+def make_sampler(config: PretrainConfig, data: Path, work: Path) -> WindowSampler:
+    """What is trained on: the cached corpus, streams, or both; built where it is not yet there.
+
+    Raises:
+        ConfigError: a share of streams without any, or the reverse.
+    """
+    streams = config.stream
+    if not 0.0 <= streams.share <= 1.0 or (streams.share > 0) != bool(streams.corpora):
+        raise ConfigError(
+            "stream.share, from 0 to 1, and stream.corpora go together: got a share of "
+            f"{streams.share:g} of {len(streams.corpora)} corpora"
+        )
+    stream = None
+    if streams.corpora:
+        stream = MixedStream(streams, data, seed=config.seed, batch_size=config.batch_size)
+    if stream is not None and streams.share == 1.0:
+        steps = range(-(-streams.n_fit_windows // config.batch_size))
+        slots = range(config.batch_size)
+        read = (stream.window(slot, step, n_read(config)) for step in steps for slot in slots)
+        teacher = fit_teacher(read, config.teacher, work)
+        return WindowSampler(config, None, StreamedWindows(stream, teacher, config))
+    corpus = build_corpus(config.corpus, data, work)
+    targets = build_targets(corpus, config.teacher, with_teacher=stream is not None)
+    cached = CachedWindows(corpus, targets, config)
+    if stream is None:
+        return WindowSampler(config, cached)
+    teacher = Teacher(targets_folder(corpus, config.teacher))
+    return WindowSampler(config, cached, StreamedWindows(stream, teacher, config))
 
 
 class Budget:
@@ -121,9 +153,7 @@ def main() -> None:
         config = replace(config, n_steps=arguments.steps)
     accelerator = make_accelerator(config.mixed_precision)
     with accelerator.main_process_first():
-        corpus = build_corpus(config.corpus, Path(arguments.data), arguments.work)
-        targets = build_targets(corpus, config.teacher)
-    sampler = WindowSampler(corpus, targets, config)
+        sampler = make_sampler(config, Path(arguments.data), arguments.work)
     pretraining = Pretraining(config, sampler, arguments.work, accelerator)
     if arguments.start is not None:
         pretraining.start_from(arguments.start)

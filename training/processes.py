@@ -86,7 +86,8 @@ class Processes:
         zeros = torch.zeros_like
         gradients = [zeros(p) if p.grad is None else p.grad for p in parameters]
         flat = self.accelerator.reduce(torch.cat([g.flatten() for g in gradients]), "mean")
-        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters])):
+        parts = flat.split([p.numel() for p in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
 
     def any(self, *, flag: bool) -> bool:

@@ -85,11 +85,9 @@ class Journal:
 
 
 def _drop_after(path: Path, step: int) -> None:
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        # The last line of a killed run may be cut.
-        if line.endswith("\n") and json.loads(line)["step"] <= step:
-            kept.append(line)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    # The last line of a killed run may be cut.
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     partial = path.with_suffix(".tmp")
     partial.write_text("".join(kept), encoding="utf-8")
     partial.replace(path)

@@ -2,17 +2,24 @@
 # Make the bundled pamt-mini from the data folder: training/reproduce.sh DATA [WORK]
 # Every stage resumes where it was stopped. Needs ffmpeg, FluidSynth and its soundfonts (see
 # training/README.md) and `uv sync --extra train --extra bench`.
+# LAUNCH starts the stages that train on more than one process, for instance
+#   LAUNCH="torchrun --nproc-per-node 8" training/reproduce.sh DATA
 set -eu
 data=${1:?usage: training/reproduce.sh DATA [WORK]}
 work=${2:-runs/pamt-mini}
 python=${PYTHON:-.venv/bin/python}
-common="--config training/configs/joint-mini.yaml --encoder $work/encoder --work $work"
-features="--pretrain training/configs/pretrain-mini.yaml --data $data"
+launch=${LAUNCH:-$python}
+configs=training/configs
+run="--config $configs/joint-mini.yaml --encoder $work/encoder --work $work"
+features="--pretrain $configs/pretrain-mini.yaml --data $data"
 mkdir -p "$work"
-$python -m training.pretrain --config training/configs/pretrain-mini.yaml --data "$data" --work "$work"
-$python -m training.joint $common $features
-$python -m training.calibrate $common $features
-$python -m training.publish $common --model-name pamt-mini --model-version 0.3.0 \
-    --output "$work/release"
+# shellcheck disable=SC2086  # these variables are lists of words
+{
+    $launch -m training pretrain --config $configs/pretrain-mini.yaml --data "$data" --work "$work"
+    $launch -m training joint $run $features
+    $python -m training calibrate $run $features
+    $python -m training publish $run --model-name pamt-mini --model-version 0.3.0 \
+        --output "$work/release"
+}
 # The bundled model has a model card of its own.
 cp "$work/release/config.json" "$work/release/model.safetensors" src/pamt_metric/models/pamt-mini/

@@ -1,8 +1,8 @@
 """The two teachers of masked pretraining: acoustic codes and a constant-Q spectrum.
 
 As in MERT (Li et al. 2024), one teacher says what a frame sounds like (discrete codes) and one
-which pitches it holds (a constant-Q spectrum). Both are computed once per corpus and cached on
-the encoder's frames: frame t of a clip is centred on its sample 200 + 320 t at 24 kHz.
+which pitches it holds (a constant-Q spectrum), on the encoder's frames: frame t of a clip is
+centred on its sample 200 + 320 t at 24 kHz. `training/targets.py` fits and keeps them.
 
 A clip is scaled to unit RMS first: the encoder hears windows of unit variance and could not tell
 a level that the teacher knows.
@@ -15,21 +15,13 @@ Sources:
         transform", JASA 92(5).
 """
 
-import hashlib
-import json
-import logging
 import math
-from dataclasses import asdict
-from pathlib import Path
 
-import numpy as np
 import torch
 import torchaudio
 from torch import Tensor, nn
 
 from pamt_metric.encoders.windows import HOP_LENGTH, MIN_SAMPLES
-from training.config import TeacherConfig
-from training.data.corpus import Corpus
 
 SAMPLE_RATE = 24000
 FIRST_CENTER = MIN_SAMPLES // 2
@@ -46,8 +38,6 @@ FLOOR_DB = -60.0
 """Dynamic range of both teachers, re a full-scale frame's share of a clip of unit RMS."""
 
 _CHUNK_FRAMES = 512
-_FORMAT = 1
-_log = logging.getLogger(__name__)
 
 
 def _frames(waveform: Tensor, length: int) -> Tensor:
@@ -173,67 +163,6 @@ def _nearest(features: Tensor, centroids: Tensor) -> Tensor:
     return distance.argmin(-1)
 
 
-class Targets:
-    """Cached targets of a corpus, addressed by the corpus's global frame index."""
-
-    def __init__(self, folder: Path) -> None:
-        self.codes = np.load(folder / "codes.npy", mmap_mode="r")
-        self.cqt = np.load(folder / "cqt.npy", mmap_mode="r")
-        statistics = json.loads((folder / "statistics.json").read_text())
-        self.cqt_mean = torch.tensor(statistics["cqt_mean"])
-        self.cqt_std = torch.tensor(statistics["cqt_std"])
-
-
-def build_targets(corpus: Corpus, config: TeacherConfig) -> Targets:
-    """Compute both teachers' targets for a corpus, or open them if that was done before."""
-    identity = json.dumps({"format": _FORMAT, **asdict(config)}, sort_keys=True)
-    folder = corpus.folder / f"targets-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    if (folder / "statistics.json").is_file():
-        return Targets(folder)
-    folder.mkdir(exist_ok=True)
-    mel, constant_q = LogMel(), ConstantQ()
-    features = np.empty((corpus.n_frames, N_MELS), np.float16)
-    cqt = np.lib.format.open_memmap(
-        folder / "cqt.npy", "w+", np.float16, shape=(corpus.n_frames, CQT_N_BINS)
-    )
-    with torch.inference_mode():
-        for number, clip in enumerate(corpus.clips, 1):
-            span = slice(clip.start_frame, clip.start_frame + clip.n_frames)
-            waveform = unit_rms(torch.from_numpy(corpus.waveform(clip, sample_rate=SAMPLE_RATE)))
-            features[span] = mel(waveform).numpy()
-            cqt[span] = constant_q(waveform).numpy()
-            if number % 100 == 0:
-                _log.info("targets of %d of %d clips", number, len(corpus.clips))
-        codes = _quantise(features, config)
-    np.save(folder / "codes.npy", codes)
-    cqt.flush()
-    sample = _sample_frames(cqt, config)
-    statistics = {"cqt_mean": sample.mean(0).tolist(), "cqt_std": sample.std(0).tolist()}
-    # Written last: its presence says that the cache is complete.
-    (folder / "statistics.json.tmp").write_text(json.dumps(statistics))
-    (folder / "statistics.json.tmp").replace(folder / "statistics.json")
-    return Targets(folder)
-
-
 def unit_rms(waveform: Tensor) -> Tensor:
     """The waveform at a root mean square of 1; silence stays silent."""
     return waveform / waveform.square().mean().sqrt().clamp(min=1e-5)
-
-
-def _sample_frames(values: np.ndarray, config: TeacherConfig) -> Tensor:
-    rng = np.random.default_rng(config.seed)
-    size = min(config.n_fit_frames, len(values))
-    rows = np.sort(rng.choice(len(values), size, replace=False))
-    return torch.from_numpy(values[rows].astype(np.float32))
-
-
-def _quantise(features: np.ndarray, config: TeacherConfig) -> np.ndarray:
-    quantiser = ResidualKMeans(config.n_codebooks, config.n_centroids, N_MELS)
-    quantiser.fit(
-        _sample_frames(features, config), n_iterations=config.n_iterations, seed=config.seed
-    )
-    codes = [
-        quantiser(torch.from_numpy(part.astype(np.float32))).numpy()
-        for part in np.array_split(features, max(1, len(features) // 65536))
-    ]
-    return np.concatenate(codes).astype(np.int16)

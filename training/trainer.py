@@ -39,6 +39,7 @@ class Trainer:
         studies: list[Study],
         ladders: list[Ladder],
         folder: Path,
+        *,
         accelerator: Accelerator | None = None,
     ) -> None:
         self.config, self.folder = config, folder
@@ -144,8 +145,8 @@ class Trainer:
             return
         if not (folder / CHECKPOINT_FILE).is_file():
             raise CheckpointError(
-                f"no {CHECKPOINT_FILE} in {folder}, the folder of the stage before; has it run, and "
-                "under this name?"
+                f"no {CHECKPOINT_FILE} in {folder}, the folder of the stage before; has it run, "
+                "and under this name?"
             )
         self._load(folder / CHECKPOINT_FILE)
 

@@ -24,8 +24,9 @@ from torch import Tensor
 from pamt_metric.encoders import windows
 from pamt_metric.encoders.normalization import NORMALIZE_EPSILON
 from training.config import ObjectiveConfig, PretrainConfig
-from training.data.corpus import FRAME_RATE, Clip, Corpus
-from training.teachers import SAMPLE_RATE, Targets
+from training.data.corpus import FRAME_RATE
+from training.teachers import SAMPLE_RATE
+from training.windows import CachedWindows, Place, StreamedWindows
 
 _TRAINING_STREAM, _VALIDATION_STREAM = 1, 2
 
@@ -112,77 +113,62 @@ def normalise(waveform: np.ndarray) -> np.ndarray:
 
 
 class WindowSampler:
-    """Draws training batches by step, and fixed validation batches."""
+    """Draws training batches by step, and fixed validation batches.
 
-    def __init__(self, corpus: Corpus, targets: Targets, config: PretrainConfig) -> None:
-        self._corpus, self._targets, self._config = corpus, targets, config
-        self._n_hops = round(config.window_s * FRAME_RATE)
-        self._n_frames = windows.n_frames(self._n_hops * windows.HOP_LENGTH)
-        sides = [corpus.select(held_aside=False, recordings=flag) for flag in (False, True)]
-        shares = (1 - config.recordings_share, config.recordings_share)
-        self._clips = [clip for side in sides for clip in side]
-        weights = [
-            share * clip.n_frames / sum(other.n_frames for other in side)
-            for side, share in zip(sides, shares, strict=True)
-            for clip in side
-        ]
-        self._weights = np.array(weights) / sum(weights)
+    Windows come from the cached corpus, from streams, or from both.
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        cached: CachedWindows | None,
+        streamed: StreamedWindows | None = None,
+    ) -> None:
+        self._config, self._cached, self._streamed = config, cached, streamed
+        self._n_samples = round(config.window_s * FRAME_RATE) * windows.HOP_LENGTH
+        self._n_frames = windows.n_frames(self._n_samples)
 
     def training_batch(self, step: int, items: Sequence[int] | None = None) -> Batch:
         """The batch of a step, always the same one; or some items of it."""
+        size, objective = self._config.batch_size, self._config.objective
         rng = np.random.default_rng([self._config.seed, _TRAINING_STREAM, step])
-        chosen = rng.choice(len(self._clips), self._config.batch_size, p=self._weights)
-        clips = [self._clips[number] for number in chosen]
-        places = [(c, int(rng.integers(c.n_frames - self._n_hops + 1))) for c in clips]
-        n_samples = self._n_hops * windows.HOP_LENGTH
-        mixtures = draw_mixtures(len(places), n_samples, self._config.objective, rng)
-        return self._batch(places, mixtures, rng, range(len(places)) if items is None else items)
+        places: list[Place] = [] if self._cached is None else [*self._cached.draw(size, rng)]
+        if self._streamed is not None:
+            drawn = self._streamed.draw(size, step)
+            places = [drawn.get(slot) or places[slot] for slot in range(size)]
+        mixtures = draw_mixtures(size, self._n_samples, objective, rng)
+        mask = mask_spans(size, self._n_frames, objective, rng)
+        return self._batch(places, mixtures, mask, range(size) if items is None else items)
 
     def validation_batches(self) -> Iterator[Batch]:
-        """All windows of the held-aside clips, clean, with fixed masks."""
+        """All windows that are held aside, clean, with fixed masks."""
         rng = np.random.default_rng([self._config.seed, _VALIDATION_STREAM])
-        places = [
-            (clip, first)
-            for clip in self._corpus.clips
-            if clip.held_aside
-            for first in range(0, clip.n_frames - self._n_hops + 1, self._n_hops)
-        ]
+        sources = (self._cached, self._streamed)
+        places = [place for source in sources if source for place in source.held_aside()]
         for start in range(0, len(places), self._config.batch_size):
             chosen = places[start : start + self._config.batch_size]
-            yield self._batch(chosen, {}, rng, range(len(chosen)))
+            mask = mask_spans(len(chosen), self._n_frames, self._config.objective, rng)
+            yield self._batch(chosen, {}, mask, range(len(chosen)))
 
     def _batch(
         self,
-        places: Sequence[tuple[Clip, int]],
+        places: Sequence[Place],
         mixtures: dict[int, Mixture],
-        rng: np.random.Generator,
+        mask: np.ndarray,
         items: Sequence[int],
     ) -> Batch:
-        mask = mask_spans(len(places), self._n_frames, self._config.objective, rng)
         own = list(items)
-        waveform = [self._window(places, mixtures.get(item), item) for item in own]
-        rows = [places[i][0].start_frame + places[i][1] + np.arange(self._n_frames) for i in own]
-        cqt = torch.from_numpy(self._targets.cqt[np.stack(rows)].astype(np.float32))
+        clean = {item: places[item].window() for item in own}
+        waveform = [normalise(clean[item].waveform) for item in own]
+        for row, item in enumerate(own):
+            if item in mixtures:
+                other = normalise(places[mixtures[item].other].waveform())
+                waveform[row] = normalise(mix(waveform[row], other, mixtures[item]))
         return Batch(
             waveform=torch.from_numpy(np.stack(waveform)),
             mask=torch.from_numpy(mask[own]),
-            codes=torch.from_numpy(self._targets.codes[np.stack(rows)].astype(np.int64)),
-            cqt=(cqt - self._targets.cqt_mean) / self._targets.cqt_std,
+            codes=torch.stack([clean[item].codes for item in own]),
+            cqt=torch.stack([clean[item].cqt for item in own]),
             n_masked=int(mask.sum()),
             n_visible=int((~mask).sum()),
-        )
-
-    def _window(
-        self, places: Sequence[tuple[Clip, int]], mixture: Mixture | None, item: int
-    ) -> np.ndarray:
-        clean = self._clean(*places[item])
-        if mixture is None:
-            return clean
-        return normalise(mix(clean, self._clean(*places[mixture.other]), mixture))
-
-    def _clean(self, clip: Clip, first_frame: int) -> np.ndarray:
-        return normalise(
-            self._corpus.waveform(
-                clip, sample_rate=SAMPLE_RATE, first_frame=first_frame, n_frames=self._n_hops
-            )
         )

@@ -13,7 +13,7 @@ from transformers import HubertModel
 
 from pamt_metric.encoders.windows import HOP_LENGTH
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
-from training import masked_prediction, teachers, window_sampler
+from training import masked_prediction, targets, teachers, window_sampler
 from training.config import (
     CorpusConfig,
     EncoderConfig,
@@ -24,6 +24,7 @@ from training.config import (
 )
 from training.data.corpus import FRAME_RATE, SAMPLE_RATES, Corpus, build_corpus
 from training.pretraining import Pretraining, Schedule
+from training.windows import CachedWindows
 
 TINY = PretrainConfig(
     teacher=TeacherConfig(n_centroids=8, n_fit_frames=200, n_iterations=3),
@@ -80,8 +81,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @pytest.fixture(scope="module")
 def sampler(corpus: Corpus) -> window_sampler.WindowSampler:
-    targets = teachers.build_targets(corpus, TINY.teacher)
-    return window_sampler.WindowSampler(corpus, targets, TINY)
+    cached = CachedWindows(corpus, targets.build_targets(corpus, TINY.teacher), TINY)
+    return window_sampler.WindowSampler(TINY, cached)
 
 
 # --- teachers ---------------------------------------------------------------------------------
@@ -131,8 +132,8 @@ def test_residual_k_means_is_deterministic_and_each_stage_explains_more() -> Non
 
 
 def test_targets_are_cached_and_equal(corpus: Corpus) -> None:
-    made = teachers.build_targets(corpus, TINY.teacher)
-    again = teachers.build_targets(corpus, TINY.teacher)
+    made = targets.build_targets(corpus, TINY.teacher)
+    again = targets.build_targets(corpus, TINY.teacher)
     assert made.codes.shape == (corpus.n_frames, 2)
     assert made.cqt.shape == (corpus.n_frames, teachers.CQT_N_BINS)
     assert 0 <= made.codes.min() <= made.codes.max() < TINY.teacher.n_centroids

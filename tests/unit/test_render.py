@@ -73,7 +73,7 @@ def test_empty_piece_is_an_error(rng: np.random.Generator) -> None:
 
 def test_arrangement_keeps_drums_apart(rng: np.random.Generator) -> None:
     notes = [Note(0.0, 1.0, 0, 60, 80), Note(0.0, 0.1, render.DRUM_CHANNEL, 36, 80)]
-    midi = render.arrange(notes, 1.0, rng, drum_probability=0.0)
+    midi = render.arrange(notes, 1.0, rng, shift=0, drum_probability=0.0)
     played = [(m.channel, m.note) for m in midi.tracks[0] if m.type == "note_on"]
     assert (render.DRUM_CHANNEL, 36) in played
     melodic = [note for channel, note in played if channel != render.DRUM_CHANNEL]
@@ -94,7 +94,7 @@ def test_excerpt_renders_to_the_right_length_and_repeats(midi_path: Path) -> Non
     def play() -> np.ndarray:
         rng = np.random.default_rng(5)
         notes = render.random_excerpt(render.read_midi(midi_path), 3.0, rng)
-        midi = render.arrange(notes, 3.0, rng, drum_probability=1.0)
+        midi = render.arrange(notes, 3.0, rng, shift=0, drum_probability=1.0)
         soundfont = render.find_soundfont(SOUNDFONT)
         return render.render(midi, soundfont, sample_rate=SAMPLE_RATE, n_samples=n_samples)
 
@@ -107,6 +107,6 @@ def test_excerpt_renders_to_the_right_length_and_repeats(midi_path: Path) -> Non
 def test_unreadable_soundfont_is_an_error(tmp_path: Path, rng: np.random.Generator) -> None:
     broken = tmp_path / "broken.sf2"
     broken.write_bytes(b"no soundfont")
-    midi = render.arrange([Note(0.0, 0.1, 0, 60, 80)], 0.1, rng, drum_probability=0.0)
+    midi = render.arrange([Note(0.0, 0.1, 0, 60, 80)], 0.1, rng, shift=0, drum_probability=0.0)
     with pytest.raises(InputError, match=r"broken\.sf2 is no soundfont"):
         render.render(midi, broken, sample_rate=SAMPLE_RATE, n_samples=4800)

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,10 @@ from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 from training.config import CorpusConfig, LadderConfig
+from training.data import adversarial, families
 from training.data.corpus import build_corpus
 from training.data.features import ClipSet, PairSet, clip_features, pair_features
-from training.data.ladders import MASKED_NOISE, build_ladders
+from training.data.ladders import HARD_NEGATIVES, MASKED_NOISE, build_ladders
 
 RATED_DATASETS = ("timbre", "voice", "source_separation")
 
@@ -65,6 +67,14 @@ class Ladder:
         """Indices of the pairs with noise around the masked threshold, weakest first."""
         return np.flatnonzero(np.array(self.families) == MASKED_NOISE)
 
+    def copies(self) -> np.ndarray:
+        """Indices of the pairs with a degraded copy: all but hard negatives."""
+        return np.flatnonzero(~np.isin(self.families, HARD_NEGATIVES))
+
+    def negatives(self) -> np.ndarray:
+        """Indices of the pairs with a hard negative."""
+        return np.flatnonzero(np.isin(self.families, HARD_NEGATIVES))
+
 
 @dataclass(frozen=True)
 class AlignmentSet:
@@ -87,7 +97,7 @@ def build_alignment_set(
     for tensor in metric.encoder.state_dict().values():
         weights.update(tensor.numpy().tobytes())
     pair_code = sys.modules[aligned_means.__module__]
-    code = [package_version(psychoacoustics), source_version(pair_code)]
+    code = [package_version(psychoacoustics), source_version(pair_code), source_version(families)]
     layers = metric.head.encoder_layers
     key = json.dumps([code, asdict(ladders), asdict(corpus), weights.hexdigest(), layers])
     path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
@@ -138,15 +148,17 @@ def _ladders(
     metric: Metric, config: LadderConfig, corpus: CorpusConfig, root: Path, work: Path
 ) -> list[Ladder]:
     with torch.no_grad():
-        made = build_ladders(config, build_corpus(corpus, root, work), metric.ear)
+        built = build_corpus(corpus, root, work)
+        against = partial(adversarial.attack, metric=metric)
+        made = build_ladders(config, built, metric.ear, rendering=(corpus, root), attack=against)
     ladders = []
     for index, clip in enumerate(made.clips):
         copies = [copy for copy in made.copies if copy.clip == index]
         features = clip_features(metric, [w[None] for w in (clip, *(c.waveform for c in copies))])
         second = torch.arange(1, len(copies) + 1)
         pairs = pair_features(features, torch.zeros_like(second), second)
-        families = tuple(copy.family for copy in copies)
-        ladders.append(Ladder(pairs, families, tuple(copy.rung for copy in copies)))
+        names = tuple(copy.family for copy in copies)
+        ladders.append(Ladder(pairs, names, tuple(copy.rung for copy in copies)))
         if index % 20 == 0:
             _log.info("features of ladder %d of %d", index, len(made.clips))
     return ladders

@@ -219,13 +219,32 @@ def _make_clip(clip: Clip, readers: Readers, config: CorpusConfig) -> dict[int, 
     return {r: np.round(np.clip(w, -1, 1) * 32767).astype(np.int16) for r, w in by_rate.items()}
 
 
+def rearranged(clip: Clip, config: CorpusConfig, data_root: Path, *, seed: int) -> np.ndarray:
+    """The notes of a rendered clip, in its key and tempo, played by others: float32 at 48 kHz."""
+    notes = sources.scores(clip.kind, data_root)[clip.name]()
+    n_samples = clip.n_frames * _RENDER_RATE // FRAME_RATE
+    rng, player = np.random.default_rng(clip.seed), np.random.default_rng(seed)
+    return _play(notes, n_samples, config, rng, player)
+
+
 def _play(
-    notes: list[render.Note], n_samples: int, config: CorpusConfig, rng: np.random.Generator
+    notes: list[render.Note],
+    n_samples: int,
+    config: CorpusConfig,
+    rng: np.random.Generator,
+    player: np.random.Generator | None = None,
 ) -> np.ndarray:
+    """A random excerpt, arranged and rendered; `player` draws the instruments where it is given."""
     duration_s = n_samples / _RENDER_RATE
-    soundfont = render.find_soundfont(config.soundfonts[rng.integers(len(config.soundfonts))])
+    number = rng.integers(len(config.soundfonts))
     part = render.random_excerpt(notes, duration_s, rng)
-    midi = render.arrange(part, duration_s, rng, drum_probability=config.drum_probability)
+    shift = render.random_key(rng)
+    if player is not None:
+        number = player.integers(len(config.soundfonts))
+    soundfont = render.find_soundfont(config.soundfonts[number])
+    midi = render.arrange(
+        part, duration_s, player or rng, shift=shift, drum_probability=config.drum_probability
+    )
     played = render.render(midi, soundfont, sample_rate=_RENDER_RATE, n_samples=n_samples)
     return played.mean(axis=0)
 

@@ -146,14 +146,23 @@ def _drum_part(duration_s: float, beat_s: float, rng: np.random.Generator) -> li
     return [note for note in notes if note.onset_s < duration_s]
 
 
+def random_key(rng: np.random.Generator) -> int:
+    """A transposition in semitones."""
+    return int(rng.integers(-MAX_SEMITONES, MAX_SEMITONES + 1))
+
+
 def arrange(
-    notes: Sequence[Note], duration_s: float, rng: np.random.Generator, *, drum_probability: float
+    notes: Sequence[Note],
+    duration_s: float,
+    rng: np.random.Generator,
+    *,
+    shift: int,
+    drum_probability: float,
 ) -> mido.MidiFile:
-    """A random arrangement: programs, loudness and panning of parts, transposition, drums.
+    """A random arrangement: programs, loudness and panning of parts, drums; `shift` semitones up.
 
     Tempo is the excerpt's matter (`random_excerpt`), since it decides how many notes fit.
     """
-    shift = int(rng.integers(-MAX_SEMITONES, MAX_SEMITONES + 1))
     parts = sorted({note.part for note in notes if note.part != DRUM_CHANNEL})
     channels = dict(zip(parts, _MELODIC_CHANNELS, strict=False)) | {DRUM_CHANNEL: DRUM_CHANNEL}
     loudness = {part: rng.uniform(*VELOCITY_FACTORS) for part in channels}
