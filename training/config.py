@@ -188,6 +188,7 @@ OBJECTIVES = (
     "order",
     "content_margin",
     "jnd",
+    "consistency",
     "same_content",
     "contrast",
 )
@@ -212,11 +213,15 @@ class AlignLossConfig:
     order: float = 0.5
     content_margin: float = 0.5
     jnd: float = 0.25
+    consistency: float = 0.25
+    """Of resampling, a small gain and a small delay."""
     order_margin: float = 0.1
     """Least difference of log distance between neighbouring rungs of a ladder."""
     content_log_margin: float = 0.2
     """Least difference of log distance between another song and any copy of this one."""
     jnd_log_margin: float = 0.1
+    consistency_log_margin: float = 0.7
+    """At half a just-noticeable difference the objective is met."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,11 @@ def jnd_loss(
     return torch.where(level_db == 0.0, at, over).mean()
 
 
+def consistency_loss(distance: Float[Tensor, "copy"], *, margin: float) -> Float[Tensor, ""]:
+    """Hinge on changes that nobody hears: they must stay under one just-noticeable difference."""
+    return functional.relu((distance + TINY).log() + margin).mean()
+
+
 def same_content_loss(
     same: Float[Tensor, "same"], other: Float[Tensor, "other"]
 ) -> Float[Tensor, ""]:

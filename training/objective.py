@@ -1,10 +1,11 @@
 """The objective of stages 2 and 3: what ladders and ratings ask of the head, each with its weight.
 
 A step takes a few ladders (order of rungs, other songs farther than copies, one just-noticeable
-difference at the masked threshold, contrast between frames of a clip and of its imperceptible copy,
-the gate between one performance and two) and the human ratings in two ways: those of one study act
-on the whole head, those of all studies on the mix of evidence and the clip statistics, for which
-the transformer's embeddings are taken from the last refresh.
+difference at the masked threshold, less than one for another sample rate, a small gain or delay,
+contrast between frames of a clip and of its imperceptible copy, the gate between one performance
+and two) and the human ratings in two ways: those of one study act on the whole head, those of all
+studies on the mix of evidence and the clip statistics, for which the transformer's embeddings are
+taken from the last refresh.
 
 An objective with weight 0 is not computed. What a step draws does not depend on the weights.
 """
@@ -88,6 +89,7 @@ class Objective:
                 mild, others, margin=self.loss.content_log_margin
             ),
             "jnd": lambda: _mean(map(self._jnd, distances, chosen)),
+            "consistency": lambda: _mean(map(self._consistency, distances, chosen)),
             "same_content": lambda: self._same_content(chosen, gates),
             "contrast": lambda: self._contrast(views, frames),
         }
@@ -179,6 +181,10 @@ class Objective:
         levels = torch.tensor(MASKED_LEVELS_DB, device=distance.device)
         scaled = distance[masked] * self.model.log_scale.exp()
         return losses.jnd_loss(scaled, levels, margin=self.loss.jnd_log_margin)
+
+    def _consistency(self, distance: Tensor, index: int) -> Tensor:
+        scaled = distance[self.ladders[index].inaudible()] * self.model.log_scale.exp()
+        return losses.consistency_loss(scaled, margin=self.loss.consistency_log_margin)
 
     def _mild(self, index: int) -> list[int]:
         ladder = self.ladders[index]

@@ -8,24 +8,28 @@ import pytest
 import soundfile
 import torch
 
+from pamt_metric.errors import ConfigError
+from pamt_metric.evidence import EVIDENCE
 from tests.support import signals
 from training import crossval
 from training.config import HeadConfig, JointConfig
 from training.data.alignment_set import AlignmentSet, Ladder, Study
 from training.data.features import clip_features, pair_features
 from training.data.ladders import MASKED_NOISE
+from training.head_model import make_metric
 from training.head_stages import Inputs
 from training.processes import make_accelerator
 from training.trainer import Trainer
 
 N_STEPS = 5
 CONFIG = JointConfig(n_steps=N_STEPS, n_warmup_steps=1, ladder_clips_per_step=2, contrast_frames=16)
+FITTED = {f"head.{part}_{what}" for part in ("statistics", "state") for what in ("mean", "scale")}
 HEAD = HeadConfig(width=16, n_blocks=1, n_heads=2, dim=8)
 
 
 @pytest.fixture(scope="module")
 def material(tiny_metric):
-    """A study of three clips and two ladders: four rungs of masked noise, two of plain noise."""
+    """A study of three clips and two ladders: four rungs of masked noise, two of noise, a delay."""
     clips = [w[None] for w in (signals.tone(0.25), signals.noise(0.25), signals.clicks(0.25))]
     first, second = torch.tensor([0, 0, 1]), torch.tensor([1, 2, 2])
     pairs = pair_features(clip_features(tiny_metric, clips), first, second)
@@ -34,11 +38,12 @@ def material(tiny_metric):
     for seed in (1, 2):
         clip = signals.piece(0.25, seed=seed)
         copies = [signals.with_noise(clip, snr) for snr in (50.0, 45.0, 40.0, 35.0, 20.0, 10.0)]
+        copies.append(clip.roll(96))
         features = clip_features(tiny_metric, [w[None] for w in (clip, *copies)])
-        index = torch.arange(1, 7)
+        index = torch.arange(1, 8)
         made = pair_features(features, torch.zeros_like(index), index)
-        families = (MASKED_NOISE,) * 4 + ("noise",) * 2
-        ladders.append(Ladder(made, families, (0, 1, 2, 3, 0, 1)))
+        families = (MASKED_NOISE,) * 4 + ("noise",) * 2 + ("delayed",)
+        ladders.append(Ladder(made, families, (0, 1, 2, 3, 0, 1, 0)))
     return studies, ladders
 
 
@@ -91,13 +96,14 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
         "order",
         "content_margin",
         "jnd",
+        "consistency",
         "same_content",
         "contrast",
         "total",
     }
     after = weights(trainer)
     same = {key for key, value in before.items() if torch.equal(after[key], value)}
-    assert same <= {"head.statistics_mean", "head.statistics_scale", "pair.scale"} | {
+    assert same <= {*FITTED, "pair.scale"} | {
         key
         for key in same
         if key.endswith("pool_score.bias")  # softmax does not see it
@@ -217,3 +223,27 @@ def test_parts_of_a_separated_voice_are_given_for_each_question(tiny_metric, tmp
     added = by_part.first()["pamt-added"]
     assert added == pytest.approx(tiny_metric.compare(*paths).added)
     assert added > by_part.first()["pamt-missing"]
+
+
+def test_head_is_fitted_to_the_clips(make_trainer, material):
+    head, (studies, _) = make_trainer("run").model.head, material
+    clips = studies[0].pairs.clips
+    frames = clips.states.transpose(1, 2)[clips.tokens.mask].float()
+    mixed = head.mix_layers(frames.transpose(0, 1)[None])[0]
+    torch.testing.assert_close(mixed.mean(0), torch.zeros(mixed.shape[1]), rtol=0, atol=1e-4)
+    rows = head.shortcut.weight
+    torch.testing.assert_close(rows @ rows.T, torch.eye(len(rows)), rtol=0, atol=1e-4)
+    # No directions hold more of the variance than the principal ones.
+    held = (mixed @ rows.T).var(0).sum()
+    assert torch.linalg.eigvalsh(mixed.T.cov())[-len(rows) :].sum().item() == pytest.approx(
+        held.item(), rel=1e-3
+    )
+
+
+def test_unused_evidence_weighs_nothing_and_unknown_is_an_error(tiny_metric):
+    config = replace(CONFIG, head=HEAD, evidence=("loudness", "own"))
+    metric = make_metric(config, tiny_metric.encoder)
+    weights = dict(zip(EVIDENCE, metric.pair.log_other_weight.exp().tolist(), strict=True))
+    assert {name for name, weight in weights.items() if weight > 1e-9} == {"loudness", "own"}
+    with pytest.raises(ConfigError, match="louder"):
+        make_metric(replace(CONFIG, evidence=("louder",)), tiny_metric.encoder)

@@ -93,7 +93,8 @@ def test_strengths_are_recorded(ear):
     copies = ladders.build_ladders(config, FakeCorpus(), ear).copies
     found = [(copy.family, copy.strength) for copy in copies]
     masked = [(ladders.MASKED_NOISE, level) for level in ladders.MASKED_LEVELS_DB]
-    assert found == [*masked, ("clipping", 0.7), ("clipping", 0.4), ("clipping", 0.2)]
+    same = [("resampled", 44_100.0), ("louder", 0.5), ("delayed", 2.0)]
+    assert found == [*masked, *same, ("clipping", 0.7), ("clipping", 0.4), ("clipping", 0.2)]
 
 
 def test_an_unknown_family_is_refused(ear):

@@ -55,6 +55,12 @@ def test_jnd_loss_wants_1_at_the_threshold_less_under_and_more_over_it():
     assert losses.jnd_loss(missed, level, margin=0.1).item() == pytest.approx(2.1 / 3.0, abs=1e-5)
 
 
+def test_consistency_loss_wants_less_than_one_jnd():
+    distance = torch.tensor([math.exp(-0.7), math.e])
+    found = losses.consistency_loss(distance, margin=0.7)
+    assert found.item() == pytest.approx((0.0 + 1.7) / 2.0, abs=1e-5)
+
+
 class TestContrastiveLoss:
     def test_hand_computed(self):
         anchor = torch.eye(2)

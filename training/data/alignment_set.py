@@ -26,6 +26,7 @@ from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 from training.config import CorpusConfig, LadderConfig
 from training.data import adversarial, families
 from training.data.corpus import build_corpus
+from training.data.families import INAUDIBLE
 from training.data.features import ClipSet, PairSet, clip_features, pair_features
 from training.data.ladders import HARD_NEGATIVES, MASKED_NOISE, build_ladders
 
@@ -66,6 +67,10 @@ class Ladder:
     def masked_noise(self) -> np.ndarray:
         """Indices of the pairs with noise around the masked threshold, weakest first."""
         return np.flatnonzero(np.array(self.families) == MASKED_NOISE)
+
+    def inaudible(self) -> np.ndarray:
+        """Indices of the pairs with a copy that nobody tells from the clip."""
+        return np.flatnonzero(np.isin(self.families, list(INAUDIBLE)))
 
     def copies(self) -> np.ndarray:
         """Indices of the pairs with a degraded copy: all but hard negatives."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import soxr
 
 from benchmarks import degradations as degrade
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
@@ -29,6 +30,16 @@ def _attack(
 ) -> Waveform:
     """A perturbation against the frozen encoder."""
     return attack(waveform, snr_db=snr_db)
+
+
+def _resample(waveform: Waveform, sample_rate: int, *, rate: float) -> Waveform:
+    """To another rate and back."""
+    away = soxr.resample(waveform.T, sample_rate, rate)
+    back = soxr.resample(away, rate, sample_rate).T
+    whole = np.zeros_like(waveform)
+    n_samples = min(whole.shape[-1], back.shape[-1])
+    whole[:, :n_samples] = back[:, :n_samples]
+    return whole
 
 
 def _tilt(waveform: Waveform, sample_rate: int, *, tilt_db: float) -> Waveform:
@@ -91,5 +102,11 @@ FAMILIES: dict[str, tuple[Rung, ...]] = {
     "tempo": _family(degrade.tempo, "rate", (1.01, 1.04, 1.15)),
     "adversarial": _family(_attack, "snr_db", (60.0, 45.0, 30.0), needs=("attack",)),
 }
+INAUDIBLE: dict[str, Rung] = {
+    "resampled": Rung(_resample, "rate", 44_100.0),
+    "louder": Rung(degrade.gain, "gain_db", 0.5),
+    "delayed": Rung(degrade.delay, "delay_ms", 2.0),
+}
+"""What is done to every clip and must stay under one just-noticeable difference."""
 SEVERE = {("noise", 3), ("pitch", 2), ("tempo", 2)}
 """Rungs so strong that another song need not be farther."""

@@ -1,9 +1,9 @@
 """Degradation ladders: copies of a clip in a known order of audibility.
 
-Every clip gets noise at its masked threshold -6, 0, +6 and +12 dB and a few other families; each
-family is a list of rungs, mildest first. Hard negatives may stand beside them: the same song at
-another place, and the same notes played by other instruments. They are no copies, and must be
-farther than those.
+Every clip gets noise at its masked threshold -6, 0, +6 and +12 dB, changes that nobody hears, and a
+few other families; each family is a list of rungs, mildest first. Hard negatives may stand beside
+them: the same song at another place, and the same notes played by other instruments. They are no
+copies, and must be farther than those.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE
 from training.config import CorpusConfig, LadderConfig
 from training.data import sources
 from training.data.corpus import Clip, Corpus, rearranged
-from training.data.families import FAMILIES
+from training.data.families import FAMILIES, INAUDIBLE
 from training.data.masked_noise import add_masked_noise
 
 MASKED_NOISE = "masked noise"
@@ -98,6 +98,9 @@ def build_ladders(
         drawn = rng.permutation(len(config.families))[: config.families_per_clip]
         names = [config.families[i] for i in sorted(drawn)]
         copies += _masked_copies(index, clip, ear)
+        for name, change in INAUDIBLE.items():
+            changed = torch.from_numpy(change(clip[None])[0])
+            copies.append(Copy(index, name, 0, change.strength, changed))
         for name in names:
             seed = int(rng.integers(2**32))
             for rung, degraded in enumerate(FAMILIES[name]):
