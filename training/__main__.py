@@ -17,6 +17,7 @@ STAGES = (
     "publish",
     "head",
     "crossval",
+    "ablations",
     "degradations",
     "shards",
 )

@@ -19,9 +19,7 @@ import torch
 
 from benchmarks.datasets import TRAIN, find_root, load
 from benchmarks.datasets.table import groups
-from pamt_metric.comparison import Comparison
 from pamt_metric.errors import ConfigError
-from pamt_metric.metric import Metric
 from training.data.alignment_set import RATED_DATASETS, Study, rated_studies
 from training.head_stages import Inputs, make_parser, make_trainer, read_inputs, run_folder
 from training.trainer import Trainer, run
@@ -29,8 +27,6 @@ from training.trainer import Trainer, run
 N_FOLDS = 6
 RESULT_FILE = "crossval.csv"
 OUT_OF_FOLD_FILE = "out_of_fold.csv"
-PARTS = ("distance", "fidelity", "content", "added", "missing")
-"""Parts of a comparison whose out-of-fold values are kept where listeners had several questions."""
 
 _log = logging.getLogger(__name__)
 
@@ -102,30 +98,21 @@ def _out_of_fold(trainer: Trainer, table: pd.DataFrame, left_out: list[Study]) -
         study = wanted.get((dataset, name, question))
         if study is None:
             continue
-        if question:
-            parts += _parts(trainer.metric, rows)
-        else:
-            with torch.no_grad():
-                values = trainer.model.answers(study).cpu().numpy()
-            parts.append(rows.assign(metric="pamt", value=values))
-    kept = ["dataset", "study", "question", "reference", "test", "metric", "value"]
-    return pd.DataFrame(pd.concat(parts), columns=kept).assign(split=TRAIN)
+        with torch.no_grad():
+            values = trainer.model.parts(study)
+        # Where listeners had several questions, each part may answer another.
+        kept = values if question else {"distance": values["distance"]}
+        parts += [
+            rows.assign(metric=metric_name(part), value=value.cpu().numpy())
+            for part, value in kept.items()
+        ]
+    columns = ["dataset", "study", "question", "reference", "test", "metric", "value"]
+    return pd.DataFrame(pd.concat(parts), columns=columns).assign(split=TRAIN)
 
 
-def _parts(metric: Metric, rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Each part of the comparison of each pair."""
-    compared: list[Comparison] = []
-    for reference, test in zip(rows["reference"], rows["test"], strict=True):
-        comparison = metric.compare(reference, test)
-        assert isinstance(comparison, Comparison)
-        compared.append(comparison)
-    return [
-        rows.assign(
-            metric="pamt" if part == "distance" else f"pamt-{part}",
-            value=[getattr(comparison, part) for comparison in compared],
-        )
-        for part in PARTS
-    ]
+def metric_name(part: str) -> str:
+    """What a part of the distance is called in results."""
+    return "pamt" if part == "distance" else f"pamt-{part}"
 
 
 def main() -> None:

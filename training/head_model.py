@@ -23,6 +23,8 @@ PART_OF_QUESTION = {"": "combine", "interference": "added", "quality": "missing"
 """Which part of the distance answers what listeners were asked. How much else is heard beside a
 separated voice is sound added; how good it sounds is, for the algorithms of that study, how much of
 it is lost."""
+PARTS = ("fidelity", "content", "added", "missing")
+"""Parts of a distance that stand for themselves."""
 UNUSED = -30.0
 """Logarithm of the weight of evidence that is switched off: too small to show or to move."""
 SCALE_FLOOR = 1e-3
@@ -92,6 +94,14 @@ class HeadModel(nn.Module):
         encoded = self.encode(pairs.clips)
         sequence = self.sequence_evidence(pairs, encoded)
         return self.answer(study.question, pairs, sequence, encoded.pooled)
+
+    def parts(self, study: Study) -> dict[str, Tensor]:
+        """The distance of a study's pairs and its parts, before calibration."""
+        pairs = study.pairs.to(self.device)
+        encoded = self.encode(pairs.clips)
+        means = self._means(pairs, self.sequence_evidence(pairs, encoded), encoded.pooled)
+        alone = {name: getattr(self.pair, name)(means) for name in PARTS}
+        return {"distance": self.pair.combine(means, pairs.cue), **alone}
 
     def answer(self, question: str, pairs: PairSet, sequence: Tensor, pooled: Tensor) -> Tensor:
         """The same, where the sequence's evidence and the pooled embeddings are known."""

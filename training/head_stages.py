@@ -83,15 +83,19 @@ class Inputs:
     accelerator: Accelerator
 
 
-def read_inputs(arguments: argparse.Namespace) -> Inputs:
-    """The configuration, the encoder and the features, from the cache where they are known."""
+def read_inputs(arguments: argparse.Namespace, *, encoder: MertEncoder | None = None) -> Inputs:
+    """The configuration, the encoder and the features, from the cache where they are known.
+
+    Another encoder than the arguments name may be given.
+    """
     root = find_root(arguments.data)
     config = read_stage_config(arguments)
     if arguments.steps is not None:
         config = replace(config, n_steps=arguments.steps)
     corpus = load_config(arguments.pretrain, PretrainConfig).corpus
     accelerator = make_accelerator(config.mixed_precision)
-    metric = make_metric(config, MertEncoder.from_pretrained(arguments.encoder))
+    encoder = encoder or MertEncoder.from_pretrained(arguments.encoder)
+    metric = make_metric(config, encoder)
     with accelerator.main_process_first():
         material = build_alignment_set(metric, config.ladders, corpus, root, arguments.work)
     return Inputs(config, metric.encoder, material, accelerator)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-import soundfile
 import torch
 
 from pamt_metric.errors import ConfigError
@@ -202,27 +201,23 @@ def test_each_question_is_answered_by_its_part(make_trainer, material):
     assert not torch.equal(answers["quality"], answers["interference"])
 
 
-def test_parts_of_a_separated_voice_are_given_for_each_question(tiny_metric, tmp_path):
-    paths = [tmp_path / "reference.wav", tmp_path / "test.wav"]
-    clip = signals.piece(0.5, seed=3)
-    for path, x in zip(paths, (clip, signals.with_noise(clip, 20.0)), strict=True):
-        soundfile.write(path, x.numpy(), 48_000)
-    questions = ["interferer", "quality"]
-    rows = pd.DataFrame({"question": questions, "reference": paths[0], "test": paths[1]})
-    found = pd.concat(crossval._parts(tiny_metric, rows))
-    assert set(found["metric"]) == {
-        "pamt",
-        "pamt-fidelity",
-        "pamt-content",
-        "pamt-added",
-        "pamt-missing",
-    }
-    by_part = found.groupby("metric")["value"]
-    assert (by_part.count() == 2).all()
-    assert (by_part.nunique() == 1).all()
-    added = by_part.first()["pamt-added"]
-    assert added == pytest.approx(tiny_metric.compare(*paths).added)
-    assert added > by_part.first()["pamt-missing"]
+def test_every_part_of_a_question_study_is_kept(tiny_metric, material, tmp_path):
+    asked = replace(material[0][0], question="interference")
+    studies = [replace(asked, name=name, group=name) for name in ("one", "two")]
+    config = replace(CONFIG, n_steps=0, head=HEAD)
+    inputs = Inputs(
+        config, tiny_metric.encoder, AlignmentSet(studies, material[1]), make_accelerator("no")
+    )
+    crossval.cross_validate(inputs, rated_table(studies), tmp_path)
+    values = pd.read_csv(tmp_path / crossval.OUT_OF_FOLD_FILE)
+    parts = ["", "-added", "-content", "-fidelity", "-missing"]
+    assert sorted(set(values["metric"])) == [f"pamt{part}" for part in parts]
+    of_one = values[(values["metric"] == "pamt-added") & (values["study"] == "one")]
+    added = of_one.sort_values(["reference", "test"])["value"]
+    left_out = crossval.make_trainer(inputs, tmp_path / "again", without=[studies[0]])
+    with torch.no_grad():
+        expected = left_out.model.answers(studies[0])
+    assert added.tolist() == pytest.approx(expected.tolist())
 
 
 def test_head_is_fitted_to_the_clips(make_trainer, material):

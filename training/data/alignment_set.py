@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,25 +99,52 @@ def build_alignment_set(
     metric: Metric, ladders: LadderConfig, corpus: CorpusConfig, root: Path, work: Path
 ) -> AlignmentSet:
     """Compute all features, or open the cache of the same ear, ladders and encoder."""
+    identity = [*_identity(metric), source_version(families), asdict(ladders), asdict(corpus)]
+    path = _cache_path(work / "features", identity)
+    if path.is_file():
+        return _read(path)
+    _log.info("computing features of the rated studies")
+    studies = _studies(metric, load(root, datasets=RATED_DATASETS, split=TRAIN))
+    found = AlignmentSet(studies, _ladders(metric, ladders, corpus, root, work))
+    _write(found, path)
+    return found
+
+
+def studies_of(metric: Metric, table: pd.DataFrame, folder: Path) -> list[Study]:
+    """Features of the studies of any table of rated pairs, from `folder` if they are known."""
+    rated = table[[*STUDY_KEYS, "reference", "test", "human"]].astype(str)
+    path = _cache_path(folder, [*_identity(metric), rated.to_csv(index=False)])
+    if path.is_file():
+        return _read(path).studies
+    studies = _studies(metric, table)
+    _write(AlignmentSet(studies, []), path)
+    return studies
+
+
+def _identity(metric: Metric) -> list[Any]:
+    """What features depend on beside the clips: code, the encoder's weights, which layers."""
     weights = hashlib.sha256()
     for tensor in metric.encoder.state_dict().values():
         weights.update(tensor.numpy().tobytes())
     pair_code = sys.modules[aligned_means.__module__]
-    code = [package_version(psychoacoustics), source_version(pair_code), source_version(families)]
-    layers = metric.head.encoder_layers
-    key = json.dumps([code, asdict(ladders), asdict(corpus), weights.hexdigest(), layers])
-    path = work / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:12]}.pt"
-    if path.is_file():
-        with torch.serialization.safe_globals(_CACHED_CLASSES):
-            # Mapped, not read: of a large encoder these are several GB.
-            return torch.load(path, weights_only=True, mmap=True)
-    _log.info("computing features of the rated studies")
-    studies = _studies(metric, load(root, datasets=RATED_DATASETS, split=TRAIN))
-    found = AlignmentSet(studies, _ladders(metric, ladders, corpus, root, work))
+    code = [package_version(psychoacoustics), source_version(pair_code)]
+    return [code, weights.hexdigest(), metric.head.encoder_layers]
+
+
+def _cache_path(folder: Path, identity: list[Any]) -> Path:
+    return folder / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}.pt"
+
+
+def _read(path: Path) -> AlignmentSet:
+    with torch.serialization.safe_globals(_CACHED_CLASSES):
+        # Mapped, not read: of a large encoder these are several GB.
+        return torch.load(path, weights_only=True, mmap=True)
+
+
+def _write(found: AlignmentSet, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(found, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
-    return found
 
 
 def _studies(metric: Metric, table: pd.DataFrame) -> list[Study]:

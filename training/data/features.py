@@ -76,6 +76,12 @@ class PairSet:
         return replace(self, clips=ClipSet(self.clips.tokens, empty))
 
 
+def pick_layers(pairs: PairSet, index: Sequence[int]) -> PairSet:
+    """The same pairs with some of the hidden states, in the order of `index`."""
+    clips = pairs.clips
+    return replace(pairs, clips=ClipSet(clips.tokens, clips.states[:, list(index)]))
+
+
 @torch.no_grad()
 def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel time"]]) -> ClipSet:
     """Tokens and hidden states of mono or stereo clips at the metric's listening level.
