@@ -18,7 +18,7 @@ from tests.support.shell import assert_one_error
 RATE = 24_000
 FIELDS = {
     "distance", "fidelity", "content", "added", "missing", "same_content", "lag_ms", "gain_db",
-    "p_audible", "coverage", "model", "warnings",
+    "p_audible", "ci", "coverage", "model", "warnings",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,6 +17,12 @@ _MEANINGS = (
 PSYCHOMETRIC_SLOPE = 2.0
 """Shape of the Weibull function between distance and detection: what a listener to added noise goes
 by grows with its power, the square of its amplitude (Green and Swets, 1966, chapter 8)."""
+CHUNK_FRAMES = 75
+"""Length of a chunk of `ci`: 1 s."""
+MIN_CHUNKS = 4
+"""Fewer say nothing of how a distance is spread over a clip."""
+_N_RESAMPLES = 1000
+_INTERVAL = (0.025, 0.975)
 _BEYOND = "as different as another piece, or severely degraded"
 """Words for ranges of distance. 1 is the calibration: noise at the masked threshold. Medians of 15
 recordings (pamt-mini 0.3.0): MP3 at 128, 64 and 32 kbit/s 0.3, 1.5 and 3.0; low-pass at 3.5 kHz
@@ -53,6 +60,8 @@ class Comparison:
         gain_db: gain on the test, relative to the reference, that matched their loudness.
         p_audible: chance that an attentive listener hears a difference: a half at a distance of 1,
             from there by a psychometric function (`p_audible`). Not fitted to listeners.
+        ci: 95 % interval of the distance when chunks of 1 s are drawn again, None under 4 s: how
+            much it owes to single places. It says nothing of listeners or of the model's error.
         coverage: share of both clips that had a counterpart; the rest counts as different.
         time_map: share of the distance by frame of 1/75 s; sums to `distance`.
         band_map: share of the distance by frame and band (75 half-Cam bands); sums to `distance`.
@@ -69,6 +78,7 @@ class Comparison:
     lag_ms: float
     gain_db: float
     p_audible: float
+    ci: tuple[float, float] | None
     coverage: float
     time_map: Float[Tensor, "frame"]
     band_map: Float[Tensor, "frame band"]
@@ -88,6 +98,27 @@ class Comparison:
 def p_audible(distance: float) -> float:
     """Chance that an attentive listener hears any difference, without guesses: 1 - 2^-(d^2)."""
     return -math.expm1(-math.log(2.0) * distance**PSYCHOMETRIC_SLOPE)
+
+
+def chunk_interval(time_map: Float[Tensor, "frame"]) -> tuple[float, float] | None:
+    """95 % bootstrap interval of the sum of a map over time, whole chunks drawn with replacement.
+
+    A draw counts by its length, for the last chunk may be longer than the others. None if there are
+    fewer than `MIN_CHUNKS`. The same map gives the same interval.
+    """
+    n_chunks = len(time_map) // CHUNK_FRAMES
+    if n_chunks < MIN_CHUNKS:
+        return None
+    start = CHUNK_FRAMES * torch.arange(n_chunks)
+    end = torch.cat([start[1:], torch.tensor([len(time_map)])])
+    total = torch.cat([torch.zeros(1, dtype=torch.float64), time_map.detach().double().cumsum(0)])
+    amount = total[end] - total[start]
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(n_chunks, (_N_RESAMPLES, n_chunks), generator=generator)
+    length = (end - start)[drawn].sum(1)
+    resampled = amount[drawn].sum(1) * (len(time_map) / length)
+    low, high = torch.quantile(resampled, torch.tensor(_INTERVAL, dtype=torch.float64)).tolist()
+    return max(0.0, low), max(0.0, high)
 
 
 def describe(distance: float) -> str:

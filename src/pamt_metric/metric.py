@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint as rerun
 from pamt_metric import audio
 from pamt_metric.alignment import Pair, cut_pair, find_lag
 from pamt_metric.audio import AudioBatch, AudioSource
-from pamt_metric.comparison import Comparison, ModelInfo, p_audible
+from pamt_metric.comparison import Comparison, ModelInfo, chunk_interval, p_audible
 from pamt_metric.distance import PairDistance, PairEvidence
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError, InputError
@@ -263,6 +263,7 @@ class Metric(nn.Module):
     def _comparison(self, pair: "_Pair", evidence: PairEvidence, item: int) -> Comparison:
         frames = int((pair.encoded_a.tokens.mask | pair.encoded_b.tokens.mask)[item].sum())
         band_map = evidence.band_map[item, :frames].cpu()
+        time_map = band_map.sum(-1)
         return Comparison(
             distance=evidence.distance[item].item(),
             fidelity=evidence.fidelity[item].item(),
@@ -273,8 +274,9 @@ class Metric(nn.Module):
             lag_ms=1000.0 * pair.lag[item].item() / SAMPLE_RATE,
             gain_db=pair.gain_db[item].item(),
             p_audible=p_audible(evidence.distance[item].item()),
+            ci=chunk_interval(time_map),
             coverage=pair.coverage[item].item(),
-            time_map=band_map.sum(-1),
+            time_map=time_map,
             band_map=band_map,
             model=self.info,
             warnings=_warnings(pair, item),

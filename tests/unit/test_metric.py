@@ -217,3 +217,21 @@ def test_describe_has_words_for_every_distance(value, different):
     words = comparison.describe(value)
     assert words
     assert (words != comparison.describe(0.0)) >= different
+
+
+class TestChunkInterval:
+    def test_an_even_map_has_no_width(self):
+        low, high = comparison.chunk_interval(torch.full((760,), 2.0 / 760))
+        assert low == pytest.approx(2.0, rel=1e-6)
+        assert high == pytest.approx(2.0, rel=1e-6)
+
+    def test_one_bad_place_of_ten(self):
+        time_map = torch.zeros(750)
+        time_map[100:110] = 0.1
+        # It is drawn 0 times in 10 with a chance of 0.35, 4 times or more with one of 0.013.
+        assert comparison.chunk_interval(time_map) == pytest.approx((0.0, 3.0))
+        assert comparison.chunk_interval(time_map) == comparison.chunk_interval(time_map)
+
+    def test_short_clips_have_none(self):
+        assert comparison.chunk_interval(torch.ones(299)) is None
+        assert comparison.chunk_interval(torch.ones(300)) is not None
