@@ -154,17 +154,24 @@ class Pretraining:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean results over the held-aside windows, of which each process takes its batches."""
+        """Mean results over the held-aside windows, of which each process takes its batches.
+
+        Without any window it is empty.
+        """
         self.model.eval()
         total: dict[str, Tensor] = {}
         for number, batch in enumerate(self.sampler.validation_batches()):
-            if not self.processes.mine(number):
+            # All take the first, counted once: each then has something to add up.
+            if number > 0 and not self.processes.mine(number):
                 continue
-            n_windows = torch.tensor(len(batch.waveform), device=self.accelerator.device)
+            counted = len(batch.waveform) if self.processes.mine(number) else 0
+            n_windows = torch.tensor(counted, device=self.accelerator.device)
             results = self.model(batch.to(self.accelerator.device))
             found = {name: value * n_windows for name, value in results.items()}
             for name, value in (found | {_COUNT: n_windows}).items():
                 total[name] = total.get(name, torch.zeros_like(value)) + value
+        if not total:
+            return {}
         summed = self.processes.total(total)
         return {name: value / summed[_COUNT] for name, value in summed.items() if name != _COUNT}
 

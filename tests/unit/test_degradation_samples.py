@@ -19,7 +19,7 @@ def test_every_degradation_is_written_with_its_strength(tmp_path, monkeypatch):
         pytest.skip("ffmpeg is not installed")
     # Each rung is tested by itself; these are of every kind: chance, ffmpeg, shorter, the encoder.
     kept = ("packet loss", "mp3", "tempo", "leakage", "adversarial")
-    families = {name: FAMILIES[name] for name in kept}
+    families = {name: FAMILIES[name][-1:] for name in kept}
     monkeypatch.setattr(degradations, "FAMILIES", families)
     monkeypatch.setattr(degradations, "_NOTE_S", 0.1)
     output = tmp_path / "samples"

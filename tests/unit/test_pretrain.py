@@ -329,6 +329,15 @@ def test_resumed_run_equals_an_uninterrupted_one(
     torch.testing.assert_close(_weights(after), _weights(straight), rtol=0, atol=0)
 
 
+def test_validation_without_windows_says_nothing(
+    sampler: window_sampler.WindowSampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Pretraining(TINY, sampler, tmp_path)
+    assert run.validate()["loss"] > 0.0
+    monkeypatch.setattr(sampler, "validation_batches", lambda: iter(()))
+    assert run.validate() == {}
+
+
 def test_visible_frames_count_with_their_weight(sampler: window_sampler.WindowSampler) -> None:
     model = masked_prediction.MaskedPrediction(
         TINY.encoder, ObjectiveConfig(visible_weight=0.25), 2, TINY.teacher.n_centroids
