@@ -127,7 +127,8 @@ class Pretraining:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         parts = [self._backward(number) for number in range(len(self.shares))]
-        results = self.processes.total({n: sum(p[n] for p in parts) for n in parts[0]})
+        added = {n: torch.stack([part[n] for part in parts]).sum() for n in parts[0]}
+        results = self.processes.total(added)
         self.accelerator.unscale_gradients()
         norm = nn.utils.clip_grad_norm_(
             self.model.parameters(),
