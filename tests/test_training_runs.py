@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from subprocess import PIPE
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from benchmarks.datasets import synthetic
@@ -177,6 +179,63 @@ def test_accumulated_shares_are_the_whole_batch(root, pretrain, encoder):
     assert_close(losses(root / "shares"), losses(encoder.parent))
 
 
+def streamed(root, name, **stream):
+    """A configuration whose windows come from a folder of tones, a broken one among them."""
+    folder = root / "data" / "streamed"
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "broken.wav").write_bytes(b"no audio")
+        time = np.arange(3 * 24_000) / 24_000
+        for number in range(9):
+            tone = np.sin(2 * np.pi * (200 + 50 * number) * time)
+            soundfile.write(folder / f"{number}.wav", 0.3 * tone, 24_000)
+    (root / name).write_text(f"{PRETRAIN}stream: {json.dumps(stream)}\n")
+    return name
+
+
+def test_streams_beside_the_cached_corpus(root, pretrain, encoder):
+    config = streamed(
+        root, "stream.yaml", share=0.5, corpora=["folder:streamed"], held_aside_share=0.3
+    )
+    (done,) = pretrain("stream", config=config)
+    assert done[0] == 0, done[1]
+    assert "passed over: broken.wav cannot be decoded" in done[1]
+    done = pretrain("stream-two", config=config, world=2)
+    assert [code for code, _ in done] == [0, 0], done
+    found = losses(root / "stream")
+    assert_close(losses(root / "stream-two"), found)
+    cached = losses(encoder.parent)
+    assert found["train", 1] != cached["train", 1]
+    # Files that are held aside are validated on beside the cached ones.
+    assert found["validation", 5] != cached["validation", 5]
+
+
+def test_shards_in_place_of_the_cached_corpus(root, server, pretrain):
+    streamed(root, "shards.yaml", share=1.0, corpora=["shards:shards"], n_fit_windows=8)
+    arguments = ["--corpus", "folder:streamed", "--data", root / "data"]
+    arguments += ["--output", root / "data" / "shards", "--held-aside-share", "0.3"]
+    (done,) = server("shards", *arguments)
+    assert done[0] == 0, done[1]
+    work = root / "sharded"
+    (killed,) = pretrain(
+        "sharded", config="shards.yaml", losses=str(work / "losses.jsonl"), lines=4
+    )
+    assert killed[0] == -signal.SIGKILL, killed[1]
+    for name in ("sharded", "sharded-whole"):
+        (done,) = pretrain(name, config="shards.yaml")
+        assert done[0] == 0, done[1]
+    assert_equal(
+        tensors(work / "checkpoint.pt", "model"),
+        tensors(root / "sharded-whole" / "checkpoint.pt", "model"),
+    )
+
+
+def test_a_share_of_streams_needs_streams(root, pretrain):
+    (done,) = pretrain("nothing", config=streamed(root, "nothing.yaml", share=0.5))
+    assert done[0] == 2
+    assert "stream.corpora go together: got a share of 0.5 of 0 corpora" in done[1]
+
+
 def test_a_batch_smaller_than_its_shares_is_refused(root, pretrain):
     (root / "many.yaml").write_text(PRETRAIN + "accumulation_steps: 5\n")
     (done,) = pretrain("many", config="many.yaml")
@@ -210,6 +269,9 @@ def test_alignment_goes_on_from_contrast(root, train_head, joint):
     (done,) = train_head("contrast", "contrast")
     assert done[0] == 0, done[1]
     contrast = losses(root / "heads" / "contrast")["train", N_STEPS]
+    both = train_head("contrast", "contrast-two", world=2)
+    assert [code for code, _ in both] == [0, 0], both
+    assert_close(losses(root / "heads" / "contrast-two"), losses(root / "heads" / "contrast"))
     assert {name for name, value in contrast.items() if value} == {"contrast", "total"}
     (done,) = train_head("align", "align", "--start", root / "heads" / "contrast", "--steps", 1)
     assert done[0] == 0, done[1]

@@ -28,7 +28,7 @@ from training.data.masked_noise import add_masked_noise
 from training.progress import set_up_logging
 
 TABLE_FILE = "degradations.csv"
-COLUMNS = ("file", "family", "rung", "knob", "strength")
+COLUMNS: tuple[str, ...] = ("file", "family", "rung", "knob", "strength")
 LONGEST_S = 10.0
 MODEL = "pamt-mini"
 """Whose ear says what is masked, and whose encoder is attacked."""

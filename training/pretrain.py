@@ -61,7 +61,7 @@ def make_sampler(config: PretrainConfig, data: Path, work: Path) -> WindowSample
         steps = range(-(-streams.n_fit_windows // config.batch_size))
         slots = range(config.batch_size)
         read = (stream.window(slot, step, n_read(config)) for step in steps for slot in slots)
-        teacher = fit_teacher(read, config.teacher, work)
+        teacher = fit_teacher(read, streams.corpora, config.teacher, work)
         return WindowSampler(config, None, StreamedWindows(stream, teacher, config))
     corpus = build_corpus(config.corpus, data, work)
     targets = build_targets(corpus, config.teacher, with_teacher=stream is not None)
@@ -125,7 +125,7 @@ def run(pretraining: Pretraining, *, minutes: float | None) -> bool:
 
 def _validate(pretraining: Pretraining, journal: Journal | None) -> None:
     validated = pretraining.validate()
-    if journal is not None:
+    if validated and journal is not None:
         journal.write("validation", pretraining.step, validated)
         _log.info("step %d, validation %s", pretraining.step, short(validated))
 

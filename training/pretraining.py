@@ -127,7 +127,8 @@ class Pretraining:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         parts = [self._backward(number) for number in range(len(self.shares))]
-        results = self.processes.total({n: sum(p[n] for p in parts) for n in parts[0]})
+        added = {n: torch.stack([part[n] for part in parts]).sum() for n in parts[0]}
+        results = self.processes.total(added)
         self.accelerator.unscale_gradients()
         norm = nn.utils.clip_grad_norm_(
             self.model.parameters(),
@@ -154,17 +155,24 @@ class Pretraining:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean results over the held-aside windows, of which each process takes its batches."""
+        """Mean results over the held-aside windows, of which each process takes its batches.
+
+        Without any window it is empty.
+        """
         self.model.eval()
         total: dict[str, Tensor] = {}
         for number, batch in enumerate(self.sampler.validation_batches()):
-            if not self.processes.mine(number):
+            # All take the first, counted once: each then has something to add up.
+            if number > 0 and not self.processes.mine(number):
                 continue
-            n_windows = torch.tensor(len(batch.waveform), device=self.accelerator.device)
+            counted = len(batch.waveform) if self.processes.mine(number) else 0
+            n_windows = torch.tensor(counted, device=self.accelerator.device)
             results = self.model(batch.to(self.accelerator.device))
             found = {name: value * n_windows for name, value in results.items()}
             for name, value in (found | {_COUNT: n_windows}).items():
                 total[name] = total.get(name, torch.zeros_like(value)) + value
+        if not total:
+            return {}
         summed = self.processes.total(total)
         return {name: value / summed[_COUNT] for name, value in summed.items() if name != _COUNT}
 

@@ -12,6 +12,7 @@ Launch with `accelerate launch` or `torchrun`; alone, a command is one process.
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -79,29 +80,37 @@ class Processes:
         return [tuple(next(flat).view(size) for size in sizes) for sizes in shapes]
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace every gradient by its mean over the processes."""
+        """Replace every gradient by its mean over the processes.
+
+        A parameter that has none in any process keeps none, and no weight decay acts on it.
+        """
         if self.count == 1:
             return
         parameters = list(parameters)
-        zeros = torch.zeros_like
-        gradients = [zeros(p) if p.grad is None else p.grad for p in parameters]
-        flat = self.accelerator.reduce(torch.cat([g.flatten() for g in gradients]), "mean")
-        parts = flat.split([p.numel() for p in parameters])
-        for parameter, part in zip(parameters, parts, strict=True):
-            parameter.grad = part.view_as(parameter)
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        used = torch.tensor([float(p.grad is not None) for p in parameters])
+        pieces = [*gradients, used.to(self.accelerator.device)]
+        flat = self._reduce(torch.cat([piece.flatten() for piece in pieces]), "mean")
+        *means, used = flat.split([piece.numel() for piece in pieces])
+        for parameter, mean, is_used in zip(parameters, means, used.tolist(), strict=True):
+            parameter.grad = mean.view_as(parameter) if is_used else None
 
     def any(self, *, flag: bool) -> bool:
         """Whether any process says so."""
         if self.count == 1:
             return flag
         told = torch.tensor(float(flag), device=self.accelerator.device)
-        return self.accelerator.reduce(told, "sum").item() > 0
+        return self._reduce(told, "sum").item() > 0
 
     def total(self, values: dict[str, Tensor]) -> dict[str, float]:
         """Sum of each value over the processes."""
         stacked = torch.stack([value.detach().float() for value in values.values()])
-        summed = self.accelerator.reduce(stacked, "sum")
+        summed = self._reduce(stacked, "sum")
         return dict(zip(values, summed.tolist(), strict=True))
+
+    def _reduce(self, tensor: Tensor, reduction: str) -> Tensor:
+        reduced = self.accelerator.reduce(tensor, reduction)
+        return cast(Tensor, reduced)  # accelerate's own type covers containers too
 
 
 def _sum_over_processes(whole: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ the teachers that were fitted on the cached corpus, or on windows of the streams
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from training.teachers import (
 _FORMAT = 1
 _log = logging.getLogger(__name__)
 
+LEAST_STD_DB = 0.1
+"""A bin in which nothing ever sounds has none, and is to stay a number."""
 CENTROIDS_FILE = "centroids.npy"
 
 
@@ -62,12 +64,15 @@ class Teacher:
 
 def _read_statistics(folder: Path) -> tuple[Tensor, Tensor]:
     statistics = json.loads((folder / "statistics.json").read_text())
-    return torch.tensor(statistics["cqt_mean"]), torch.tensor(statistics["cqt_std"])
+    std = torch.tensor(statistics["cqt_std"]).clamp(min=LEAST_STD_DB)
+    return torch.tensor(statistics["cqt_mean"]), std
 
 
-def fit_teacher(windows: Iterable[np.ndarray], config: TeacherConfig, work: Path) -> Teacher:
-    """Fit both teachers on windows where there is no cached corpus, or open what was fitted."""
-    folder = work / f"teacher-{_identity(config)}"
+def fit_teacher(
+    windows: Iterable[np.ndarray], corpora: Sequence[str], config: TeacherConfig, work: Path
+) -> Teacher:
+    """Fit both teachers on windows of corpora of these names, or open what was fitted on them."""
+    folder = work / f"teacher-{_identity(config, *corpora)}"
     if (folder / "statistics.json").is_file():
         return Teacher(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,8 +101,8 @@ def targets_folder(corpus: Corpus, config: TeacherConfig) -> Path:
     return corpus.folder / f"targets-{_identity(config)}"
 
 
-def _identity(config: TeacherConfig) -> str:
-    text = json.dumps({"format": _FORMAT, **asdict(config)}, sort_keys=True)
+def _identity(config: TeacherConfig, *corpora: str) -> str:
+    text = json.dumps({"format": _FORMAT, **asdict(config)}, sort_keys=True) + "".join(corpora)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -15,7 +15,7 @@ No random gain is applied: each window is normalised to unit variance, which wou
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -47,9 +47,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch where the model is."""
-        values = {f.name: getattr(self, f.name) for f in fields(Batch)}
-        moved = {n: v.to(device) if isinstance(v, Tensor) else v for n, v in values.items()}
-        return Batch(**moved)
+        return replace(
+            self,
+            waveform=self.waveform.to(device),
+            mask=self.mask.to(device),
+            codes=self.codes.to(device),
+            cqt=self.cqt.to(device),
+        )
 
 
 def mask_spans(

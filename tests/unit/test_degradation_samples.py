@@ -17,12 +17,16 @@ from training.data.ladders import MASKED_LEVELS_DB
 def test_every_degradation_is_written_with_its_strength(tmp_path, monkeypatch):
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
-    monkeypatch.setattr(degradations, "_NOTE_S", 0.1)  # codecs take their time
+    # Each rung is tested by itself; these are of every kind: chance, ffmpeg, shorter, the encoder.
+    kept = ("packet loss", "mp3", "tempo", "leakage", "adversarial")
+    families = {name: FAMILIES[name][-1:] for name in kept}
+    monkeypatch.setattr(degradations, "FAMILIES", families)
+    monkeypatch.setattr(degradations, "_NOTE_S", 0.1)
     output = tmp_path / "samples"
     monkeypatch.setattr(sys, "argv", ["training", "degradations", "--output", str(output)])
     stages.main()
     rows = list(csv.DictReader((output / degradations.TABLE_FILE).read_text().splitlines()))
-    assert len(rows) == len(MASKED_LEVELS_DB) + sum(map(len, FAMILIES.values()))
+    assert len(rows) == len(MASKED_LEVELS_DB) + sum(map(len, families.values()))
     clip, rate = soundfile.read(output / "clip.flac")
     assert rate == 48_000
     for row in rows:

@@ -13,7 +13,7 @@ from transformers import HubertModel
 
 from pamt_metric.encoders.windows import HOP_LENGTH
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
-from training import masked_prediction, targets, teachers, window_sampler
+from training import masked_prediction, targets, teachers, window_sampler, windows
 from training.config import (
     CorpusConfig,
     EncoderConfig,
@@ -200,6 +200,74 @@ def test_batches_depend_on_the_step_alone(sampler: window_sampler.WindowSampler)
     assert first.waveform.var(-1, unbiased=False) == pytest.approx([1.0, 1.0], abs=1e-3)
 
 
+def test_a_streamed_window_has_the_targets_of_its_own_frames(
+    sampler: window_sampler.WindowSampler, corpus: Corpus
+) -> None:
+    targets.build_targets(corpus, TINY.teacher, with_teacher=True)
+    teacher = targets.Teacher(targets.targets_folder(corpus, TINY.teacher))
+
+    class Stream:
+        def validation(self, n_windows: int, n_samples: int) -> list[np.ndarray]:
+            click = np.random.default_rng(0).normal(0.0, 1e-4, n_samples).astype(np.float32)
+            first = windows.CONTEXT_FRAMES * HOP_LENGTH
+            click[first + teachers.FIRST_CENTER + HOP_LENGTH * 40] = 1.0
+            return [click]
+
+    streamed = windows.StreamedWindows(Stream(), teacher, TINY)  # type: ignore[arg-type]
+    (place,) = streamed.held_aside()
+    window = place.window()
+    assert window.waveform.shape == (24000,)
+    assert window.waveform.argmax() == teachers.FIRST_CENTER + HOP_LENGTH * 40
+    assert window.codes.shape == (74, 2)
+    assert window.cqt[:, -1].argmax().item() == 40
+    batch = next(iter(window_sampler.WindowSampler(TINY, None, streamed).validation_batches()))
+    np.testing.assert_array_equal(batch.codes[0].numpy(), window.codes.numpy())
+
+
+def test_a_teacher_gives_the_codes_that_were_cached(corpus: Corpus) -> None:
+    made = targets.build_targets(corpus, TINY.teacher, with_teacher=True)
+    teacher = targets.Teacher(targets.targets_folder(corpus, TINY.teacher))
+    clip = corpus.clips[1]
+    codes, cqt = teacher.targets(corpus.waveform(clip, sample_rate=teachers.SAMPLE_RATE))
+    span = slice(clip.start_frame, clip.start_frame + clip.n_frames)
+    np.testing.assert_array_equal(codes, made.codes[span])
+    np.testing.assert_allclose(cqt, made.cqt[span], atol=0.05)  # kept in half precision
+
+
+def test_targets_without_their_teacher_are_made_again(corpus: Corpus) -> None:
+    targets.build_targets(corpus, TINY.teacher)
+    path = targets.targets_folder(corpus, TINY.teacher) / targets.CENTROIDS_FILE
+    path.unlink()
+    targets.build_targets(corpus, TINY.teacher)
+    assert not path.is_file()
+    targets.build_targets(corpus, TINY.teacher, with_teacher=True)
+    assert path.is_file()
+
+
+def test_a_checkpoint_of_an_earlier_version_is_taken_up(
+    sampler: window_sampler.WindowSampler, tmp_path: Path
+) -> None:
+    run = Pretraining(TINY, sampler, tmp_path)
+    run.train_step()
+    run.save()
+    state = torch.load(run.checkpoint_path, weights_only=True)
+    del state["scaler"]
+    assert set(state) == {
+        "step",
+        "cooldown_start",
+        "n_cooldown",
+        "elapsed_s",
+        "encoder",
+        "model",
+        "optimizer",
+    }
+    torch.save(state, run.checkpoint_path)
+    again = Pretraining(TINY, sampler, tmp_path)
+    again.resume(n_steps=None, n_cooldown=None)
+    assert again.step == 1
+    torch.testing.assert_close(_weights(again), _weights(run), rtol=0, atol=0)
+
+
 # --- configuration and schedule -----------------------------------------------------------------
 
 
@@ -259,6 +327,15 @@ def test_resumed_run_equals_an_uninterrupted_one(
     assert after.step == 2
     after.train_step()
     torch.testing.assert_close(_weights(after), _weights(straight), rtol=0, atol=0)
+
+
+def test_validation_without_windows_says_nothing(
+    sampler: window_sampler.WindowSampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Pretraining(TINY, sampler, tmp_path)
+    assert run.validate()["loss"] > 0.0
+    monkeypatch.setattr(sampler, "validation_batches", lambda: iter(()))
+    assert run.validate() == {}
 
 
 def test_visible_frames_count_with_their_weight(sampler: window_sampler.WindowSampler) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import webdataset
 from webdataset import tariterators
+from webdataset.writer import ShardWriter
 
 from pamt_metric.errors import ConfigError, InputError
 from training.data.corpus import SAMPLE_RATES
@@ -67,7 +67,7 @@ def _write_side(
 ) -> dict[str, int]:
     counts: dict[str, int] = {}
     pattern = str(output / f"{side}-%06d.tar")
-    with webdataset.ShardWriter(pattern, maxsize=shard_mb * 1e6, verbose=0) as writer:
+    with ShardWriter(pattern, maxsize=shard_mb * 1e6, verbose=0) as writer:
         for number, recording in enumerate(recordings):
             try:
                 waveform = read_mono(recording.path, SAMPLE_RATE)

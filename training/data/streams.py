@@ -180,6 +180,8 @@ class MixedStream:
                 found.append(part(n_samples, rng.random()))
             except InputError as error:
                 _log.warning("passed over: %s %s", name, error)
+        if not found:
+            _log.warning("no file is held aside for validation; raise stream.held_aside_share")
         return found
 
 
