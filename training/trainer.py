@@ -46,8 +46,8 @@ class Trainer:
         self.studies, self.ladders = studies, ladders
         self.accelerator = accelerator or make_accelerator(config.mixed_precision)
         self.processes = Processes(self.accelerator)
+        fit_head(metric.head, studies)  # on the processor, where the features are
         self.metric = metric.to(self.accelerator.device)
-        fit_head(metric.head, studies)
         self.model = HeadModel(metric.head, metric.pair).to(self.accelerator.device)
         optimiser = torch.optim.AdamW(
             [

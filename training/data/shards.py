@@ -79,7 +79,7 @@ def _write_side(
             soundfile.write(flac, waveform.clip(-1.0, 1.0), SAMPLE_RATE, format="FLAC")
             about = {"name": recording.name, "n_samples": len(waveform)}
             writer.write({"__key__": f"{number:09d}", "flac": flac.getvalue(), "json": about})
-            name = Path(writer.fname).name
+            name = Path(str(writer.fname)).name
             counts[name] = counts.get(name, 0) + 1
     return counts
 
