@@ -45,9 +45,8 @@ def make_parser(description: str, *, stage: str | None = None) -> argparse.Argum
     else:
         parser.set_defaults(stage=stage)
     parser.add_argument("--config", type=Path, help="default: the shipped one of the stage")
-    parser.add_argument(
-        "--pretrain", type=Path, default=CONFIGS / "pretrain-mini.yaml", help="names the corpus"
-    )
+    corpus = CONFIGS / "pretrain-mini-further.yaml"
+    parser.add_argument("--pretrain", type=Path, default=corpus, help="names the corpus")
     parser.add_argument("--encoder", required=True, help="folder or Hub id")
     parser.add_argument("--data", type=Path, default=os.environ.get("PAMT_DATA"))
     parser.add_argument("--work", type=Path, required=True)

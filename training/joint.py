@@ -1,7 +1,7 @@
 """Stages 2 and 3 together: sequential contrast and perceptual alignment of the head.
 
     python -m training joint --config training/configs/joint-mini.yaml \
-        --pretrain training/configs/pretrain-mini.yaml --encoder DIR --data ROOT --work DIR
+        --pretrain training/configs/pretrain-mini-further.yaml --encoder DIR --data ROOT --work DIR
 
 The encoder and the ear are frozen, so everything up to the head is computed once and cached under
 WORK. `training/objective.py` says what is minimised, `training/trainer.py` how. Resumes from WORK;

@@ -10,15 +10,17 @@ work=${2:-runs/pamt-mini}
 python=${PYTHON:-.venv/bin/python}
 launch=${LAUNCH:-$python}
 configs=training/configs
-run="--config $configs/joint-mini.yaml --encoder $work/encoder --work $work"
-features="--pretrain $configs/pretrain-mini.yaml --data $data"
+run="--config $configs/joint-mini.yaml --encoder $work/further/encoder --work $work"
+features="--pretrain $configs/pretrain-mini-further.yaml --data $data"
 mkdir -p "$work"
 # shellcheck disable=SC2086  # these variables are lists of words
 {
     $launch -m training pretrain --config $configs/pretrain-mini.yaml --data "$data" --work "$work"
+    $launch -m training pretrain --config $configs/pretrain-mini-further.yaml --data "$data" \
+        --start "$work/encoder" --work "$work/further"
     $launch -m training joint $run $features
     $python -m training calibrate $run $features
-    $python -m training publish $run --model-name pamt-mini --model-version 0.3.0 \
+    $python -m training publish $run --model-name pamt-mini --model-version 0.4.0 \
         --output "$work/release"
 }
 # The bundled model has a model card of its own.

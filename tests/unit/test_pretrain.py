@@ -268,6 +268,28 @@ def test_a_checkpoint_of_an_earlier_version_is_taken_up(
     torch.testing.assert_close(_weights(again), _weights(run), rtol=0, atol=0)
 
 
+def test_a_run_may_start_from_an_encoder_that_was_trained_before(
+    sampler: window_sampler.WindowSampler, tmp_path: Path
+) -> None:
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+    before = Pretraining(TINY, sampler, tmp_path / "before")
+    before.train_step()
+    before.save()
+    run = Pretraining(TINY, sampler, tmp_path / "after")
+    run.start_from(tmp_path / "before" / "encoder")
+    trained, started = before.model.encoder.state_dict(), run.model.encoder.state_dict()
+    torch.testing.assert_close(started, trained, rtol=0, atol=0)
+    run.train_step()
+    run.save()
+    run.start_from(tmp_path / "before" / "encoder")  # a checkpoint of its own goes first
+    assert not torch.equal(
+        run.model.encoder.state_dict()["masked_spec_embed"], trained["masked_spec_embed"]
+    )
+    with pytest.raises(CheckpointError, match="holds no encoder"):
+        Pretraining(TINY, sampler, tmp_path / "other").start_from(tmp_path / "nothing")
+
+
 # --- configuration and schedule -----------------------------------------------------------------
 
 
@@ -289,8 +311,9 @@ def test_wrong_type_is_an_error(tmp_path: Path, text: str) -> None:
         load_config(path, PretrainConfig)
 
 
-def test_shipped_configuration_loads() -> None:
-    path = Path(__file__).parents[2] / "training" / "configs" / "pretrain-mini.yaml"
+@pytest.mark.parametrize("name", ["pretrain-mini", "pretrain-mini-further"])
+def test_shipped_configuration_loads(name: str) -> None:
+    path = Path(__file__).parents[2] / "training" / "configs" / f"{name}.yaml"
     config = load_config(path, PretrainConfig)
     assert config.encoder.hidden_size // config.encoder.n_heads >= 32
 
