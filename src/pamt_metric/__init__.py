@@ -26,7 +26,7 @@ from pamt_metric.pairwise import pairwise_distances
 if typing.TYPE_CHECKING:
     from pamt_metric.loss import PerceptualLoss
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = [
     "CheckpointError",
     "Comparison",
