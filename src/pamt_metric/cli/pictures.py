@@ -56,5 +56,6 @@ def plot(  # noqa: PLR0917 (typer calls it by name)
         raise InputError(f"cannot write {output}: {error.strerror or error}") from error
     for warning in comparison.warnings:
         complain(f"warning: {warning}")
-    typer.echo(f"wrote {output}: distance {comparison.distance:.3f}, "
-               f"{describe(comparison.distance)}")
+    typer.echo(
+        f"wrote {output}: distance {comparison.distance:.3f}, {describe(comparison.distance)}"
+    )

@@ -1,6 +1,7 @@
 """`pamt report`: scored pairs as one page."""
 
 import math
+import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -92,6 +93,8 @@ def _check_output(output: Path) -> None:
         raise InputError(f"no folder {output.parent} to write {output.name} into")
     if output.is_dir():
         raise InputError(f"{output} is a folder; name a file")
+    if not os.access(output.parent, os.W_OK):
+        raise InputError(f"cannot write {output}: {output.parent} is read-only")
 
 
 def _most_different(entries: "list[Entry]", count: int) -> "list[Entry]":

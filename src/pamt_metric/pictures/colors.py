@@ -15,9 +15,7 @@ LEVEL_RAMP = ((0, 0, 4), (40, 17, 89), (114, 31, 129), (183, 55, 121), (241, 96,
 """Colours of a level map at even steps: 'magma' of matplotlib."""
 
 
-def strength(
-    difference: Float[np.ndarray, "*shape"], top: float
-) -> Float[np.ndarray, "*shape"]:
+def strength(difference: Float[np.ndarray, "*shape"], top: float) -> Float[np.ndarray, "*shape"]:
     """Brightness, 0 to 1: the root of a local distance over the scale's end opens the low ones."""
     return np.sqrt(np.clip(difference / top, 0.0, 1.0))
 

@@ -45,6 +45,20 @@ function labelFrequencies(strip, settings, bands) {
   }
 }
 
+/** Seconds under the maps: about six, at round steps. */
+function labelTimes(ruler, duration) {
+  const decade = 10 ** Math.floor(Math.log10(duration / 6));
+  const step = decade * [1, 2, 5, 10].find((factor) => decade * factor >= duration / 6);
+  const labels = [];
+  for (let index = 0; index * step < 0.97 * duration; index++) {
+    const label = document.createElement("span");
+    label.textContent = `${Number((index * step).toPrecision(6))}${index ? "" : " s"}`;
+    label.style.left = `${(100 * index * step) / duration}%`;
+    labels.push(label);
+  }
+  ruler.replaceChildren(...labels);
+}
+
 /** Distance over time as an area, its mean as a line. */
 function drawCurve(svg, values, mean) {
   const most = Math.max(1, ...values);
@@ -76,6 +90,8 @@ function drawPair(pair, settings) {
     paint(`map-${side}`, (index) => rampColor(settings.ramp, level[index] / 255));
   }
   drawCurve(document.getElementById("curve"), pair.over_time, pair.summary.distance);
+  labelTimes(document.getElementById("ruler"), pair.duration);
+  document.getElementById("brightest").textContent = `brightest: a local distance of ${pair.top.toFixed(1)}`;
   return (time, height) => {
     const column = Math.min(Math.floor(time * pair.columns), pair.columns - 1);
     const band = Math.min(Math.floor(height * pair.bands), pair.bands - 1);
