@@ -1,5 +1,6 @@
 """A pair as one picture: both spectrograms, where they differ, when, and what masks it."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,10 @@ def draw(
     _draw_difference(axes[2], figure.add_subplot(grid[2, 1]), maps)
     _draw_over_time(axes[3], maps, comparison.distance, frame)
     _draw_spectra(figure.add_subplot(grid[4, 0]), maps, frame)
-    figure.savefig(path, dpi=120)
+    with warnings.catch_warnings():
+        # A name in a script that no font here has is drawn as boxes, which says it all.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(path, dpi=120)
 
 
 def _title(comparison: Comparison) -> str:

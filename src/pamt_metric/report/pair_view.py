@@ -104,4 +104,5 @@ def _columns(values: Float[np.ndarray, "frame band"]) -> Float[np.ndarray, "colu
 
 def _base64(share: Float[np.ndarray, "column band"]) -> str:
     """Values from 0 to 1 as bytes."""
-    return base64.b64encode((255.0 * share.clip(0.0, 1.0)).round().astype(np.uint8)).decode("ascii")
+    places = (255.0 * share.clip(0.0, 1.0)).round().astype(np.uint8)
+    return base64.b64encode(places.tobytes()).decode("ascii")

@@ -65,14 +65,14 @@ def read(path: Path, *, folder: Path | None = None) -> Scores:
     """
     found = table.read(path)
     manifest.check_unique(path, found.columns)
+    if not found.rows:
+        raise InputError(f"{path} has no rows; expected a row for each scored pair")
     missing = [name for name in NEEDED if name not in found.columns]
-    if missing and (found.columns or not found.rows):
+    if missing:
         raise InputError(
             f"{path} has no column {', '.join(map(repr, missing))}; expected what "
             "'pamt score --manifest PAIRS.csv -o OUT.csv' writes"
         )
-    if not found.rows:
-        raise InputError(f"{path} has no rows; expected a row for each scored pair")
     record = journal.recorded(path) or {}
     if folder is None:
         folder = path.parent / str(record.get("folder", ""))

@@ -1,52 +1,24 @@
 """The page of `pamt report` in a real browser: it loads, sorts, plays, and runs no one's code."""
 
-import csv
 import json
 import time
 
 import pytest
-import soundfile
-import torch
 
-from tests.support import browser, shell, signals
+from tests.pictures.conftest import DURATION_S, HOSTILE_CELL, HOSTILE_NAME, RATE
+from tests.support import browser
 
 By = pytest.importorskip("selenium.webdriver.common.by").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 ActionChains = pytest.importorskip("selenium.webdriver").ActionChains
 
-RATE = 48_000
-DURATION_S = 1.5
-HOSTILE_NAME = '<img src=x onerror="window.hacked=1">.wav'
-HOSTILE_CELL = "</script><script>window.hacked=1</script>{{ 7 * 7 }}=cmd|calc!A1"
-ROWS = [
-    ["take", "reference", "test"],
-    ["10", "piece.wav", "noisy.wav"],
-    ["9", "piece.wav", HOSTILE_NAME],
-    [HOSTILE_CELL, "piece.wav", "gone.wav"],
-    ["=1+1", "piece.wav", "late.wav"],
-]
-
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+def pages(pamt, folder, scores):
     """Addresses of pages with sound in either format."""
-    folder = tmp_path_factory.mktemp("page")
-    piece = signals.piece(DURATION_S, seed=1)
-    sounds = {
-        "piece.wav": piece,
-        "noisy.wav": signals.with_noise(piece, 20.0),
-        HOSTILE_NAME: signals.low_passed(piece, 2000.0),
-        "late.wav": torch.cat([signals.silence(0.1), 0.5 * piece]),
-    }
-    for name, sound in sounds.items():
-        soundfile.write(folder / name, sound.numpy(), RATE, subtype="FLOAT")
-    with (folder / "pairs.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows(ROWS)
-    with shell.server(folder) as pamt:
-        pamt("score", "--manifest", "pairs.csv", "-o", "out.csv")
-        for kind in ("flac", "opus"):
-            done = pamt("report", "out.csv", "-o", f"{kind}.html", "--audio", kind)
-            assert done.returncode == 0, done.stderr
+    for kind in ("flac", "opus"):
+        done = pamt("report", scores.name, "-o", f"{kind}.html", "--audio", kind)
+        assert done.returncode == 0, done.stderr
     return {kind: (folder / f"{kind}.html").as_uri() for kind in ("flac", "opus")}
 
 
@@ -67,8 +39,8 @@ def page(chromium, pages):
 
 
 def cells(page, column):
-    script = "return [...document.querySelectorAll(`td[data-label='${arguments[0]}']`)].map(x => x.textContent.trim())"
-    return page.execute_script(script, column)
+    found = page.find_elements(By.CSS_SELECTOR, f"td[data-label='{column}']")
+    return [cell.get_attribute("textContent").strip() for cell in found]
 
 
 def header(page, name):
@@ -205,12 +177,15 @@ class TestPlaying:
               context.suspend(at).then(() => { player.choose("test"); context.resume(); });
               player.play();
               const heard = (await context.startRendering()).getChannelData(0);
-              const lead = Math.round(Player.LEAD_S * rate), fade = Math.round(Player.FADE_S * rate);
+              const lead = Math.round(Player.LEAD_S * rate);
+              const fade = Math.round(Player.FADE_S * rate);
               const one = view.player.clips.reference.getChannelData(0);
               const other = view.player.clips.test.getChannelData(0);
               const worst = (clip, from, to) => {
                 let most = 0;
-                for (let i = from; i < to; i++) most = Math.max(most, Math.abs(heard[i] - clip[i - lead]));
+                for (let i = from; i < to; i++) {
+                  most = Math.max(most, Math.abs(heard[i] - clip[i - lead]));
+                }
                 return most;
               };
               const cut = at * rate;
@@ -220,8 +195,11 @@ class TestPlaying:
                 fading = Math.max(fading, low - heard[i], heard[i] - high);
               }
               done({
-                before: worst(one, lead + fade + 1, cut), after: worst(other, cut + fade + 129, rate),
-                fading, apart: worst(one, cut + fade + 129, rate), lengths: [one.length, other.length],
+                before: worst(one, lead + fade + 1, cut),
+                after: worst(other, cut + fade + 129, rate),
+                fading,
+                apart: worst(one, cut + fade + 129, rate),
+                lengths: [one.length, other.length],
               });
             })();
             """
@@ -237,9 +215,13 @@ class TestPlaying:
         open_pair(page, "late.wav")
         found = page.execute_script(
             """
-            const [one, other] = ["reference", "test"].map((side) => view.player.clips[side].getChannelData(0));
+            const one = view.player.clips.reference.getChannelData(0);
+            const other = view.player.clips.test.getChannelData(0);
             let apart = 0, loud = 0;
-            for (let i = 0; i < one.length; i++) { apart += (one[i] - other[i]) ** 2; loud += one[i] ** 2; }
+            for (let i = 0; i < one.length; i++) {
+              apart += (one[i] - other[i]) ** 2;
+              loud += one[i] ** 2;
+            }
             return [apart / loud, one.length];
             """
         )
@@ -275,8 +257,9 @@ class TestPage:
         chromium.get(pages["flac"])
         chromium.execute_script(
             "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=window.hacked=1>');"
-            "const script = document.createElement('script'); script.textContent = 'window.hacked=1';"
-            "document.body.append(script); setTimeout(() => { window.waited = 1 }, 200);"
+            "const script = document.createElement('script');"
+            "script.textContent = 'window.hacked=1'; document.body.append(script);"
+            "setTimeout(() => { window.waited = 1 }, 200);"
         )
         until(chromium, "window.waited")
         assert chromium.execute_script("return window.hacked") is None
