@@ -48,6 +48,7 @@ class TestPairs:
         assert "4 pairs, 2 of them to open" in done.stdout
         assert "The 2 of 3 scored pairs that can be opened are those of the largest" in page
         assert "The other 1 are only listed." in page
+        assert sum(map(int, re.findall(r"<title>(\d+) from", page))) == 3  # bars of the spread
         found = views(page)
         with scores.open(newline="") as stream:
             distances = {

@@ -56,9 +56,8 @@ def report(  # noqa: PLR0917 (typer calls it by name)
     from pamt_metric.batch import devices
     from pamt_metric.report import page, pair_view, sound, source
 
-    kept = sound.Format(audio.value)
     _check_output(output)
-    sound.check(kept)
+    sound.check(audio.value)
     found = source.read(scores, folder=folder)
     record = found.record
     chosen = _most_different(found.entries, pairs)
@@ -73,7 +72,7 @@ def report(  # noqa: PLR0917 (typer calls it by name)
     with progress("pairs", len(chosen)) as advance:
         for entry in chosen:
             try:
-                views.append(pair_view.pair_view(entry, metric, audio=kept, **options))
+                views.append(pair_view.pair_view(entry, metric, audio=audio.value, **options))
             except (InputError, RuntimeError, MemoryError, OSError) as error:
                 missing[entry.number] = " ".join(str(error).split())
             advance(1)

@@ -63,13 +63,23 @@ def listen(
     with torch.no_grad():
         pair = _as_compared(metric, reference, test, comparison, level)
         n_frame = comparison.band_map.shape[0]
-        heard = [
-            metric.ear(waveform, lengths, n_frame=n_frame)
-            for waveform, lengths in ((pair.a, pair.lengths_a), (pair.b, pair.lengths_b))
-        ]
+        heard_reference = metric.ear(pair.a, pair.lengths_a, n_frame=n_frame)
+        heard_test = metric.ear(pair.b, pair.lengths_b, n_frame=n_frame)
     longest = max(pair.a.shape[-1], pair.b.shape[-1])
-    clips = [functional.pad(x, (0, longest - x.shape[-1]))[0].cpu() for x in (pair.a, pair.b)]
-    return Listening(comparison, *clips, *heard)
+    return Listening(
+        comparison=comparison,
+        reference=_padded(pair.a, longest),
+        test=_padded(pair.b, longest),
+        heard_reference=heard_reference,
+        heard_test=heard_test,
+    )
+
+
+def _padded(
+    waveform: Float[Tensor, "one channel time"], length: int
+) -> Float[Tensor, "channel longest"]:
+    """The only clip of a batch, with zeros up to a length."""
+    return functional.pad(waveform, (0, length - waveform.shape[-1]))[0].cpu()
 
 
 def _as_compared(
@@ -80,10 +90,10 @@ def _as_compared(
     level: Level,
 ) -> Pair:
     """The steps of `Metric.compare` before its encoder, with the lag that it found."""
-    clips = audio.match_channels(*(_load(metric, clip) for clip in (reference, test)))
-    leveled = [metric.to_listening_level(x.waveform, x.lengths, level)[0] for x in clips]
-    lag = torch.full_like(clips[0].lengths, round(comparison.lag_ms * SAMPLE_RATE / 1000.0))
-    return cut_pair(Pair(*leveled, clips[0].lengths, clips[1].lengths), lag)
+    a, b = audio.match_channels(_load(metric, reference), _load(metric, test))
+    wave_a, wave_b = (metric.to_listening_level(x.waveform, x.lengths, level)[0] for x in (a, b))
+    lag = torch.full_like(a.lengths, round(comparison.lag_ms * SAMPLE_RATE / 1000.0))
+    return cut_pair(Pair(wave_a, wave_b, a.lengths, b.lengths), lag)
 
 
 def _load(metric: Metric, clip: Float[Tensor, "channel time"]) -> AudioBatch:

@@ -18,7 +18,8 @@ FIGURE_INCHES = (11.0, 12.0)
 ROW_HEIGHTS = (2.0, 2.0, 2.4, 1.4, 2.4)
 LONGEST_NAME = 60
 """Characters of a file's name that fit above a panel."""
-LINE = {"linewidth": 1.2}
+LINE_WIDTH = 1.2
+"""Points."""
 REFERENCE_COLOR, TEST_COLOR = "#2a78d6", "#e0700a"
 HEARD_COLOR = "#f3d9a4"
 
@@ -124,9 +125,9 @@ def _draw_difference(axes: "Axes", legend: "Axes", maps: PairMaps) -> None:
 def _draw_over_time(axes: "Axes", maps: PairMaps, distance: float, frame: int) -> None:
     seconds = times(len(maps.over_time))
     axes.fill_between(seconds, maps.over_time, color="0.8")
-    axes.plot(seconds, maps.over_time, color="0.2", **LINE)
-    axes.axhline(distance, color="0.4", linestyle="--", **LINE)
-    axes.axvline(seconds[frame], color="black", linestyle=":", **LINE)
+    axes.plot(seconds, maps.over_time, color="0.2", linewidth=LINE_WIDTH)
+    axes.axhline(distance, color="0.4", linestyle="--", linewidth=LINE_WIDTH)
+    axes.axvline(seconds[frame], color="black", linestyle=":", linewidth=LINE_WIDTH)
     axes.set_xlim(0.0, maps.duration_s)
     axes.set_ylim(0.0, max(1.0, 1.1 * float(maps.over_time.max())))
     axes.set_ylabel("JND")
@@ -140,7 +141,7 @@ def _draw_spectra(axes: "Axes", maps: PairMaps, frame: int) -> None:
     band = np.arange(N_BANDS)
     threshold = maps.threshold_db[frame]
     axes.fill_between(band, threshold, -20.0, color="0.88", label="masked by the reference")
-    axes.plot(band, threshold, color="0.5", **LINE)
+    axes.plot(band, threshold, color="0.5", linewidth=LINE_WIDTH)
     reference, test = maps.reference_db[frame], maps.test_db[frame]
     axes.fill_between(
         band,
@@ -150,8 +151,8 @@ def _draw_spectra(axes: "Axes", maps: PairMaps, frame: int) -> None:
         color=HEARD_COLOR,
         label="heard difference",
     )
-    axes.plot(band, reference, color=REFERENCE_COLOR, label="reference", **LINE)
-    axes.plot(band, test, color=TEST_COLOR, label="test", **LINE)
+    axes.plot(band, reference, color=REFERENCE_COLOR, label="reference", linewidth=LINE_WIDTH)
+    axes.plot(band, test, color=TEST_COLOR, label="test", linewidth=LINE_WIDTH)
     axes.set_xticks([band_of(hz) for hz in FREQUENCY_TICKS], list(FREQUENCY_TICKS.values()))
     axes.set_xlim(0, N_BANDS - 1)
     axes.set_ylim(-10.0, 100.0)

@@ -58,7 +58,7 @@ def _notes(entry: Entry, heard: Listening, audio: Format) -> list[str]:
             f"The table says {told:.3f}, the files now give {now:.3f}: they, or an option, have "
             "changed since."
         )
-    if audio is Format.NONE:
+    if audio == "none":
         notes.append("Sound was left out (--audio none).")
     elif heard.duration_s > MAX_SOUND_S:
         notes.append(
@@ -69,7 +69,7 @@ def _notes(entry: Entry, heard: Listening, audio: Format) -> list[str]:
 
 
 def _sound(heard: Listening, audio: Format) -> dict[str, str] | None:
-    if audio is Format.NONE or heard.duration_s > MAX_SOUND_S:
+    if audio == "none" or heard.duration_s > MAX_SOUND_S:
         return None
     reference, test = encode_pair(heard.reference, heard.test, audio)
     return {"reference": reference, "test": test}

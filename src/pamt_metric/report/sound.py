@@ -2,7 +2,7 @@
 
 import base64
 import io
-from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -18,15 +18,9 @@ BLOCK_SAMPLES = SAMPLE_RATE
 """Samples that are encoded at once: libsndfile's Ogg encoders keep a block on the stack."""
 
 
-class Format(StrEnum):
-    """How sound is kept in a page."""
-
-    FLAC = "flac"
-    OPUS = "opus"
-    NONE = "none"
-
-
-_ENCODINGS = {Format.FLAC: ("FLAC", "PCM_16"), Format.OPUS: ("OGG", "OPUS")}
+Format = Literal["flac", "opus", "none"]
+"""How sound is kept in a page."""
+_ENCODINGS = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS")}
 
 
 def check(kind: Format) -> None:
@@ -35,12 +29,12 @@ def check(kind: Format) -> None:
     Raises:
         InputError: libsndfile is too old for it.
     """
-    if kind is Format.NONE:
+    if kind == "none":
         return
     container, subtype = _ENCODINGS[kind]
     if subtype not in soundfile.available_subtypes(container):
         raise InputError(
-            f"libsndfile {soundfile.__libsndfile_version__} cannot write {kind.value}: use another "
+            f"libsndfile {soundfile.__libsndfile_version__} cannot write {kind}: use another "
             "--audio"
         )
 

@@ -122,7 +122,6 @@ class PairView {
     const { player } = this;
     if (!player) return;
     byId("play").textContent = player.playing ? "Pause" : "Play";
-    byId("play").setAttribute("aria-pressed", player.playing);
     this.#show(player.position);
     if (player.playing) requestAnimationFrame(() => this.#follow());
   }
@@ -131,6 +130,7 @@ class PairView {
     const { duration } = this.pair;
     byId("cursor").style.left = `${(100 * second) / duration}%`;
     byId("time").textContent = `${second.toFixed(1)} / ${duration.toFixed(1)} s`;
+    if (this.player?.playing) return; // a screen reader need not hear every frame
     byId("stack").setAttribute("aria-valuenow", second.toFixed(2));
     byId("stack").setAttribute("aria-valuetext", `${second.toFixed(1)} of ${duration.toFixed(1)} seconds`);
   }
