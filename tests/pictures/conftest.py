@@ -13,11 +13,11 @@ DURATION_S = 1.5
 HOSTILE_NAME = '<img src=x onerror="window.hacked=1">.wav'
 HOSTILE_CELL = "</script><script>window.hacked=1</script>{{ 7 * 7 }}=cmd|calc!A1"
 ROWS = [
-    ["take", "reference", "test"],
-    ["10", "piece.wav", "noisy.wav"],
-    ["9", "piece.wav", HOSTILE_NAME],
-    [HOSTILE_CELL, "piece.wav", "gone.wav"],
-    ["=1+1", "piece.wav", "late.wav"],
+    ["take", "rate", "reference", "test"],
+    ["a", "10", "piece.wav", "noisy.wav"],
+    ["b", "9", "piece.wav", HOSTILE_NAME],
+    [HOSTILE_CELL, "", "piece.wav", "gone.wav"],
+    ["=1+1", "100", "piece.wav", "late.wav"],
 ]
 
 
