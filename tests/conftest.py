@@ -37,6 +37,8 @@ TINY_HEAD = {
     "dim": 16,
 }
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 # Read by child processes too; their import of the Hub client sees it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -57,19 +59,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail at once where a test would reach for another machine; local pipes stay open."""
+    """Fail at once where a test would reach for another machine; this one stays in reach."""
 
-    def refuse(host: object, *args: Any, **kwargs: Any) -> NoReturn:
+    def refuse(host: object) -> NoReturn:
         raise AssertionError(f"a test may not use the network, and this one asked for {host!r}")
 
-    connect = socket.socket.connect
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def connect_locally(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOOPBACK:
             refuse(address)
         connect(self, address)
 
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    def look_up_locally(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in LOOPBACK:
+            refuse(host)
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_locally)
     monkeypatch.setattr(socket.socket, "connect", connect_locally)
 
 

@@ -94,6 +94,7 @@ def import_effects() -> dict[str, list[str]]:
         "torchmetrics",
         "transformers",
         "huggingface_hub",
+        "matplotlib",
         "torch._dynamo",
         "training",
         "benchmarks",

@@ -24,6 +24,8 @@ def check(path: Path) -> None:
         raise InputError(f"plot must end in {', '.join(SUFFIXES)}, got {path}")
     if not path.parent.is_dir():
         raise InputError(f"no folder {path.parent} to write {path.name} into")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file")
     try:
         import_module("matplotlib")
     except ImportError as error:

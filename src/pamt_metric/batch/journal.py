@@ -54,11 +54,12 @@ class Journal:
         self.listed = listed
         self.results: list[Result] = []
         self._part = output.with_name(f"{output.name}.part")
-        self._run = output.with_name(f"{output.name}.run.json")
+        self._run = _run_file(output)
         self._finished = False
         identity = {
             **identity,
             "pairs": listed.origin,
+            "folder": _relative(listed.folder, output.parent),
             "pairs_sha256": listed.sha256(),
             "n_pairs": len(listed.pairs),
         }
@@ -141,6 +142,36 @@ def rows(listed: PairList, results: Sequence[Result]) -> list[table.Cells]:
     """Cells of the pairs, with those of their results."""
     both = zip(listed.pairs, results, strict=True)
     return [{**pair.cells, **result.cells()} for pair, result in both]
+
+
+def recorded(output: Path) -> Identity | None:
+    """What the values of a written output depend on; None where there is no record beside it.
+
+    Raises:
+        InputError: the record cannot be read.
+    """
+    run = _run_file(output)
+    if not run.is_file():
+        return None
+    try:
+        found = json.loads(run.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run} is damaged; remove it") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{run} is damaged; remove it")
+    return found
+
+
+def _run_file(output: Path) -> Path:
+    return output.with_name(f"{output.name}.run.json")
+
+
+def _relative(folder: Path, start: Path) -> str:
+    """The folder as seen from `start`, so that both can move together."""
+    try:
+        return os.path.relpath(folder, start)
+    except ValueError:  # another drive of Windows
+        return str(folder.resolve())
 
 
 @contextmanager

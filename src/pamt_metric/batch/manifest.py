@@ -25,14 +25,12 @@ def read(path: Path) -> PairList:
     if not found.rows:
         raise InputError(f"{path} has no rows; expected a header and at least one pair")
     _check_columns(path, found.columns)
-    pairs = [_from_row(row, path.parent) for row in found.rows]
+    pairs = [from_row(row, path.parent) for row in found.rows]
     return PairList(found.columns, pairs, str(path), path.parent)
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
-    doubled = sorted({name for name in columns if columns.count(name) > 1})
-    if doubled:
-        raise InputError(f"{path} has more than one column {_listed(doubled)}")
+    check_unique(path, columns)
     missing = [name for name in ("reference", "test") if name not in columns]
     if missing:
         hint = "; is the separator a comma?" if path.suffix == ".csv" else ""
@@ -42,11 +40,23 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
         raise InputError(f"{path} has column {_listed(clashing)}, which the output adds: rename it")
 
 
+def check_unique(path: Path, columns: Sequence[str]) -> None:
+    """Refuse a table of which two columns have one name.
+
+    Raises:
+        InputError: it is such a table.
+    """
+    doubled = sorted({name for name in columns if columns.count(name) > 1})
+    if doubled:
+        raise InputError(f"{path} has more than one column {_listed(doubled)}")
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _from_row(row: table.Row, folder: Path) -> Pair:
+def from_row(row: table.Row, folder: Path) -> Pair:
+    """The pair of one line, its paths relative to `folder`; a line of no use says why."""
     if row.problem is not None:
         return Pair(row.cells, problem=row.problem)
     try:

@@ -28,7 +28,7 @@ _ROW_ERRORS = (InputError, RuntimeError, MemoryError, OSError)
 
 
 @dataclass(frozen=True)
-class _Sounds:
+class Sounds:
     """A pair that was read."""
 
     reference: Float[Tensor, "channel time"]
@@ -40,7 +40,7 @@ class _Sounds:
         return max(self.reference.shape[-1], self.test.shape[-1]) / SAMPLE_RATE
 
 
-_Loaded = _Sounds | Result
+Loaded = Sounds | Result
 """A pair that was read, or the result that says why it was not."""
 
 
@@ -68,11 +68,11 @@ def score(
             yield _score_batch(batch, metric, level, align)
 
 
-def _read_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair], n_ahead: int) -> Iterator[_Loaded]:
-    pending: deque[Future[_Loaded]] = deque()
+def _read_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair], n_ahead: int) -> Iterator[Loaded]:
+    pending: deque[Future[Loaded]] = deque()
     try:
         for pair in pairs:
-            pending.append(pool.submit(_load, pair))
+            pending.append(pool.submit(load, pair))
             if len(pending) > n_ahead:
                 yield pending.popleft().result()
         while pending:
@@ -82,7 +82,8 @@ def _read_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair], n_ahead: int) -
             future.cancel()
 
 
-def _load(pair: Pair) -> _Loaded:
+def load(pair: Pair) -> Loaded:
+    """Read the two files of a pair and cut them to its part."""
     if pair.problem is not None:
         return failed(pair.problem)
     sounds = []
@@ -92,7 +93,7 @@ def _load(pair: Pair) -> _Loaded:
             sounds.append(_cut(waveform, pair.start, pair.end))
         except _ROW_ERRORS as error:
             return failed(f"{side}: {_described(error)}")
-    return _Sounds(*sounds)
+    return Sounds(*sounds)
 
 
 def _cut(
@@ -114,27 +115,27 @@ def _cut(
     return kept
 
 
-def _batches(loaded: Iterable[_Loaded], batch_size: int) -> Iterator[list[_Loaded]]:
-    batch: list[_Loaded] = []
+def _batches(loaded: Iterable[Loaded], batch_size: int) -> Iterator[list[Loaded]]:
+    batch: list[Loaded] = []
     longest = 0.0
     for item in loaded:
-        longest = max(longest, item.seconds if isinstance(item, _Sounds) else 0.0)
+        longest = max(longest, item.seconds if isinstance(item, Sounds) else 0.0)
         if batch and (len(batch) == batch_size or longest * (len(batch) + 1) > MAX_BATCH_S):
             yield batch
             batch = []
-            longest = item.seconds if isinstance(item, _Sounds) else 0.0
+            longest = item.seconds if isinstance(item, Sounds) else 0.0
         batch.append(item)
     if batch:
         yield batch
 
 
-def _score_batch(batch: list[_Loaded], metric: Metric, level: Level, align: Align) -> list[Result]:
-    sounds = [item for item in batch if isinstance(item, _Sounds)]
+def _score_batch(batch: list[Loaded], metric: Metric, level: Level, align: Align) -> list[Result]:
+    sounds = [item for item in batch if isinstance(item, Sounds)]
     results = iter(_compare(sounds, metric, level, align) if sounds else ())
     return [item if isinstance(item, Result) else next(results) for item in batch]
 
 
-def _compare(batch: list[_Sounds], metric: Metric, level: Level, align: Align) -> list[Result]:
+def _compare(batch: list[Sounds], metric: Metric, level: Level, align: Align) -> list[Result]:
     """Results of one batch; where it cannot go through whole, each pair goes alone."""
     references, tests = [item.reference for item in batch], [item.test for item in batch]
     try:

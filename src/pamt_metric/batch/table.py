@@ -104,7 +104,7 @@ def write(path: Path, columns: Sequence[str], rows: Sequence[Cells]) -> None:
     if path.suffix == ".csv":
         write_lines(path, columns, _csv_lines(columns, rows))
         return
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         if path.suffix == ".parquet":
             _write_parquet(partial, columns, rows)
         else:
@@ -119,7 +119,7 @@ def write_lines(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any
         OSError: the file cannot be written.
     """
     with (
-        _replacing(path) as partial,
+        replacing(path) as partial,
         partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         _write_csv(stream, columns, lines)
@@ -138,11 +138,11 @@ def _write_csv(stream: IO[str], columns: Sequence[str], lines: Iterable[Sequence
 
 def _csv_lines(columns: Sequence[str], rows: Sequence[Cells]) -> Iterator[list[str]]:
     """Cells by column: an absent value is an empty cell, a list or an object is JSON."""
-    return ([_csv_cell(row.get(name)) for name in columns] for row in rows)
+    return ([text_cell(row.get(name)) for name in columns] for row in rows)
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its name when all is written, and on disk."""
     partial = path.with_name(f"{path.name}.tmp")
     yield partial
@@ -208,7 +208,7 @@ def _arrow_column(values: list[Any]) -> Any:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else _csv_cell(value) for value in values])
+        return pa.array([None if value is None else text_cell(value) for value in values])
 
 
 def _pyarrow() -> ModuleType:
@@ -222,7 +222,8 @@ def _pyarrow() -> ModuleType:
     return pa
 
 
-def _csv_cell(value: Any) -> str:
+def text_cell(value: Any) -> str:
+    """A cell as text: an absent value is empty, a list or an object is JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else _json(value)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from pamt_metric.cli import many, models, score
+from pamt_metric.cli import many, models, pictures, report, score
 from pamt_metric.cli.output import fail
 from pamt_metric.errors import PamtError
 
@@ -28,6 +28,8 @@ for _command in (
     many.embed,
     many.matrix,
     many.search,
+    pictures.plot,
+    report.report,
     models.info,
     models.download,
     models.doctor,
