@@ -4,11 +4,9 @@ import csv
 import itertools
 import json
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
 import pamt_metric
@@ -28,15 +26,9 @@ def folder(tmp_path_factory):
     long = signals.piece(0.7, seed=2, sample_rate=RATE)
     wide = torch.stack([long, 0.5 * long])
     for name, sound in zip(FILES, (piece, noisy, long, wide), strict=True):
-        soundfile.write(path / name, torch.atleast_2d(sound).T.numpy(), RATE, subtype="FLOAT")
+        signals.write(path / name, sound, sample_rate=RATE)
     (path / "text.wav").write_text("not a sound")
     return path
-
-
-@pytest.fixture(scope="module")
-def pamt(folder):
-    with shell.server(folder) as run:
-        yield run
 
 
 class TestMatrix:
@@ -69,9 +61,8 @@ class TestMatrix:
         assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
 
     def test_plot_without_matplotlib_says_what_to_install(self, folder):
-        hidden = "import sys; sys.modules['matplotlib'] = None; " + shell.COMMAND[-1]
-        command = [*shell.COMMAND[:-1], hidden, "matrix", *FILES, "-o", "x.csv", "--plot", "x.png"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        arguments = ("matrix", *FILES, "-o", "x.csv", "--plot", "x.png")
+        done = shell.run(folder, *arguments, without="matplotlib")
         assert_one_error(done, "pip install 'pamt-metric[plot]'")
 
 
