@@ -38,15 +38,10 @@ def folder(tmp_path_factory):
     return path
 
 
-def score(folder, *options):
-    return subprocess.Popen(
-        [*shell.COMMAND, "score", "--manifest", "pairs.csv", "--batch-size", "2", *options],
-        cwd=folder,
-        env=os.environ | ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def pamt(folder):
+    with shell.server(folder, os.environ | ENVIRONMENT) as run:
+        yield run
 
 
 def ray_workers(process):
@@ -55,8 +50,17 @@ def ray_workers(process):
 
 
 # Not marked slow, though it takes longer: nothing shorter goes through Ray Data.
-def test_a_worker_that_is_killed_takes_nothing_with_it(folder):
-    process = score(folder, "-o", "ray.csv", "--engine", "ray", "--actors", "2")
+@pytest.mark.timeout(900)
+def test_a_worker_that_is_killed_takes_nothing_with_it(pamt, folder):
+    arguments = ("score", "--manifest", "pairs.csv", "--batch-size", "2", "-o")
+    process = subprocess.Popen(
+        [*shell.COMMAND, *arguments, "ray.csv", "--engine", "ray", "--actors", "2"],
+        cwd=folder,
+        env=os.environ | ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     part = folder / "ray.csv.part"
     while not part.exists() or not part.read_bytes():
         assert process.poll() is None, process.communicate()[1]
@@ -64,14 +68,13 @@ def test_a_worker_that_is_killed_takes_nothing_with_it(folder):
     victim, other = ray_workers(process)
     victim.send_signal(signal.SIGKILL)
     done_before = part.read_bytes().count(b"\n")
-    stdout, stderr = process.communicate(timeout=240)
+    stdout, stderr = process.communicate()
     assert 0 < done_before < N_PAIRS
     assert not psutil.pid_exists(victim.pid)
     assert not psutil.pid_exists(other.pid)  # the cluster ends with the run
-    local = score(folder, "-o", "local.csv")
-    assert local.communicate()[0] == stdout
-    assert process.returncode == local.returncode == 2
     assert f"{len(range(0, N_PAIRS, 11))} of {N_PAIRS} pairs failed" in stderr
+    local = pamt(*arguments, "local.csv")
+    assert (local.returncode, local.stdout) == (process.returncode, stdout)
     assert (folder / "ray.csv").read_bytes() == (folder / "local.csv").read_bytes()
 
 
@@ -86,11 +89,9 @@ def test_a_worker_that_is_killed_takes_nothing_with_it(folder):
         (("--actors", "2"), ("--engine ray",)),
     ],
 )
-def test_bad_input_is_one_error(folder, options, words, tmp_path):
-    out = tmp_path / "out.csv"
-    assert_one_error(
-        shell.run(folder, "score", "--manifest", "pairs.csv", "-o", out, *options), *words
-    )
+def test_bad_input_is_one_error(pamt, options, words, tmp_path):
+    arguments = ("score", "--manifest", "pairs.csv", "-o", tmp_path / "out.csv")
+    assert_one_error(pamt(*arguments, *options), *words)
     assert not list(tmp_path.iterdir())
 
 

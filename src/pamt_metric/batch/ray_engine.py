@@ -192,7 +192,7 @@ def _ray() -> Any:
 
 def _check_answers(address: str) -> None:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or "/" in host or not port.isdecimal():
         raise InputError(
             f"address must be host:port of the cluster's head, or auto, got {address!r}; from "
             "outside a cluster, send the command there with 'ray job submit'"
