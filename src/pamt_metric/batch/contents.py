@@ -29,7 +29,8 @@ class Contents:
     """Hashes of the files of one folder; see `remembered`."""
 
     def __init__(self, known: dict[str, tuple[State, str]]) -> None:
-        self._known = known
+        self.known = known
+        """What was true when it was last kept."""
         self.found: dict[str, tuple[State, str]] = {}
         """What is true now, and settled."""
 
@@ -41,7 +42,7 @@ class Contents:
         """
         try:
             state = _state(path.stat())
-            known_state, content = self._known.get(str(path), (None, ""))
+            known_state, content = self.known.get(str(path), (None, ""))
             if known_state != state:
                 with path.open("rb") as stream:
                     content = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -63,6 +64,8 @@ def remembered(cache: Path, folder: Path) -> Iterator[Contents]:
     file = cache / "contents" / f"{name}.json"
     contents = Contents(_read(file))
     yield contents
+    if contents.found == contents.known:
+        return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f"{name}.{os.getpid()}.tmp")

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pamt_metric
 from pamt_metric.batch import devices, scorer
@@ -91,7 +91,7 @@ def score(
     """
     if not pairs:
         return
-    import ray
+    from ray.exceptions import RayError
 
     first = 0
     try:
@@ -103,7 +103,7 @@ def score(
                 results = pickle.loads(content)  # noqa: S301 (of our own process)
                 first += len(results)
                 yield results
-    except (ray.exceptions.RayError, ray.exceptions.RayTaskError) as error:
+    except RayError as error:
         raise PamtError(
             f"Ray gave up after pair {first}: {_last_line(error)}; what is written is kept"
         ) from error
@@ -124,7 +124,7 @@ class _Scorer:
             )
         with suppress(OSError):  # where there is no such folder, absolute paths still hold
             os.chdir(folder)
-        self._metric = ray.get(metric).to(devices.choose(device))
+        self._metric = cast("Metric", ray.get(metric)).to(devices.choose(device))
         self._options = options
 
     def __call__(self, chunk: dict[str, Any]) -> dict[str, Any]:

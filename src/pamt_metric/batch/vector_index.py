@@ -125,6 +125,6 @@ def _stored(file: Path) -> Any:
     digest, graph = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(graph).digest() != digest:
         return None
-    restored = Index.restore(graph)
+    restored: Any = Index.restore(graph)
     restored.expansion_search = EXPANSION_SEARCH  # not kept
     return restored

@@ -1,5 +1,6 @@
 """`pamt score`: one reference and many tests, a manifest of pairs, or two folders."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -78,6 +79,10 @@ def score(  # noqa: PLR0917 (typer calls it by name)
 
     Many pairs at once: --manifest PAIRS.csv, or --reference-dir A --test-dir B, with -o OUT.csv.
     """
+    if any(math.isnan(bound) for bound in (fail_under, fail_over) if bound is not None):
+        raise InputError(
+            "--fail-under and --fail-over take a number, got nan, which bounds nothing"
+        )
     if resume and output is None:
         raise InputError("--resume needs the --output that the stopped run had")
     listed = score_list.listed(reference, tests, manifest, reference_dir, test_dir)
