@@ -124,6 +124,17 @@ class TestIndex:
         assert found() == by_index
         assert index().stat().st_mtime_ns == stamp
 
+    def test_serves_every_query_of_its_folder(self, pamt, sounds, index, tmp_path):
+        stamps = []
+        for name in FILES:
+            arguments = ("search", sounds / name, sounds, "--cache", tmp_path / "cache")
+            done = pamt(*arguments, "--approximate", "--top", "3")
+            assert done.returncode == 0
+            listed = {line.rpartition("/")[2] for line in done.stdout.splitlines()[1:]}
+            assert listed == {*FILES} - {name}
+            stamps.append(index().stat().st_mtime_ns)
+        assert len(set(stamps)) == 1
+
     def test_takes_up_what_is_new_and_drops_what_went(self, found, sounds):
         before = found()
         signals.write(sounds / "new.wav", signals.piece(0.5, seed=7, sample_rate=24_000))

@@ -3,8 +3,8 @@
 The list is cut into chunks of whole batches. A chunk is a row of a dataset; one of a pool of
 processes, each with the model, scores it. Chunks come back in the order of the list. Where a
 process or its machine dies, Ray starts another, and the chunk is scored again; since a chunk
-comes back whole or not at all, nothing is lost and nothing is there twice. How often is Ray Data's
-default: always.
+comes back whole or not at all, nothing is lost and nothing is there twice. Ray Data does so by
+default, as often as it takes.
 """
 
 import logging

@@ -63,8 +63,8 @@ def search(  # noqa: PLR0917 (typer calls it by name)
 
     if exact and (approximate or candidates is not None):
         raise InputError("--exact compares every file: no --approximate, no --candidates with it")
-    files = [folder / below for below in folders.sound_files(folder)]
-    files = [file for file in files if file.resolve() != Path(query).resolve()]
+    inside = [folder / below for below in folders.sound_files(folder)]
+    files = [file for file in inside if file.resolve() != Path(query).resolve()]
     if not files:
         raise InputError(f"{folder} holds no sound file besides the query")
     if approximate is None:
@@ -78,7 +78,7 @@ def search(  # noqa: PLR0917 (typer calls it by name)
             cache, metric, known, version=pamt_metric.__version__, level=level.value
         )
         if approximate:
-            done, found, reasons = _by_index(Path(query), folder, files, kept, count)
+            done, found, reasons = _by_index(Path(query), folder, inside, kept, count)
         else:
             done, found, reasons = _by_all(Path(query), files, kept, count)
     hits = searches.hits(Path(query), done, found, metric, level=level.value)[:top]
@@ -106,7 +106,10 @@ def _by_all(query: Path, files: list[Path], kept: "EmbeddingCache", count: int) 
 def _by_index(
     query: Path, folder: Path, files: list[Path], kept: "EmbeddingCache", count: int
 ) -> Found:
-    """Candidates by the folder's index, after the embeddings that it lacks were added."""
+    """Candidates by the folder's index, after the embeddings that it lacks were added.
+
+    The index holds the query too where it lies in the folder, so that it serves every query.
+    """
     import numpy as np
 
     from pamt_metric.batch.vector_index import VectorIndex
@@ -119,4 +122,6 @@ def _by_index(
     added, embeddings, more = each(index.lacking, lambda content: kept.embed(holders[content]))
     if added:
         index.add(added, np.stack(embeddings))
-    return done, index.nearest(target, contents, top=count), [*reasons, *more]
+    found = index.nearest(target, contents, top=count + 1)
+    others = [hit for hit in found if done[hit[0]].resolve() != query.resolve()]
+    return done, others[:count], [*reasons, *more]
