@@ -59,7 +59,7 @@ def connected(address: str | None, *, actors: int | None = None) -> Iterator[Non
     ray = _ray()
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a bare one where Ray's own processes start too slowly
         raise InputError(f"no Ray cluster at {address}: {_last_line(error)}") from error
     try:
         # What Ray has to say of a worker that died would stand among the rows.
