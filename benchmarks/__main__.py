@@ -15,7 +15,7 @@ from rich.table import Table
 
 import benchmarks.baselines  # noqa: F401 (registers the metrics)
 from benchmarks import agreement as agreement_run
-from benchmarks import ceiling, ear_speed, loss_cost, out_of_fold, summary, tables
+from benchmarks import ceiling, ear_speed, loss_cost, out_of_fold, search_recall, summary, tables
 from benchmarks import encoder as encoder_suite
 from benchmarks import metrics as register
 from benchmarks import orderings as orderings_run
@@ -28,6 +28,7 @@ from benchmarks.datasets import read as read_datasets
 from benchmarks.datasets.table import DATA_VARIABLE, groups
 from benchmarks.metrics import DEFAULT_METRICS, HASH_LENGTH, Metric
 from benchmarks.results_file import record_runs, replace_rows
+from pamt_metric import checkpoint
 from pamt_metric.errors import InputError, PamtError
 
 RESULTS = Path(__file__).with_name("results")
@@ -314,6 +315,20 @@ def loss(
             on_cell=lambda _: progress.advance(task),
         )
     console.print(tables.loss_cost(result))
+
+
+@app.command()
+def search(
+    *,
+    results: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS
+    / search_recall.FILE_NAME,
+    pieces: Annotated[int, typer.Option(help="Composed pieces; three clips each.")] = 200,
+    size: Annotated[list[int] | None, typer.Option(help="Of an index; repeat it.")] = None,
+) -> None:
+    """Measure what share of the nearest clips `pamt search` finds, on a made collection."""
+    metric = checkpoint.load()
+    result = search_recall.run(results, metric, n_pieces=pieces, sizes=size or search_recall.SIZES)
+    console.print(result.to_string(index=False))
 
 
 @app.command()

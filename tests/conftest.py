@@ -6,12 +6,15 @@ in its signatures is installed only afterwards.
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import hypothesis
 import pytest
 import torch
+
+from tests.support import shell
 
 if TYPE_CHECKING:
     from pamt_metric import Metric
@@ -109,3 +112,10 @@ def tiny_metric() -> "Metric":
         torch.manual_seed(0)
         metric = Metric(MertEncoder(TINY_ENCODER, normalize=False), SequenceHead(**TINY_HEAD))
     return metric.requires_grad_(False).eval()
+
+
+@pytest.fixture(scope="module")
+def pamt(folder: Path) -> Iterator[Callable[..., Any]]:
+    """Runs the `pamt` command in the folder of the test file, `folder`."""
+    with shell.server(folder) as run:
+        yield run

@@ -5,11 +5,10 @@ shell does.
 """
 
 import json
-import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
-import soundfile
 
 import pamt_metric
 from tests.support import shell, signals
@@ -34,30 +33,15 @@ def folder(tmp_path_factory):
         "silent": 0.0 * piece,
     }
     for name, waveform in sounds.items():
-        soundfile.write(path / f"{name}.wav", waveform.numpy(), RATE, subtype="FLOAT")
+        signals.write(path / f"{name}.wav", waveform, sample_rate=RATE)
     (path / "text.wav").write_text("not a sound")
     (path / "folder.npz").mkdir()
     return path
 
 
-@pytest.fixture(scope="module")
-def pamt(folder):
-    with shell.server(folder) as run:
-        yield run
-
-
 @pytest.fixture
 def pamt_process(folder):
-    def run(*arguments):
-        return subprocess.run(
-            [*shell.COMMAND, *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+    return partial(shell.run, folder)
 
 
 class TestProcess:

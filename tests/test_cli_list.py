@@ -31,18 +31,12 @@ def folder(tmp_path_factory):
     for index, duration in enumerate((0.4, 0.9, 0.6)):
         piece = signals.piece(duration, seed=index, sample_rate=RATE)
         noisy = signals.with_noise(piece, 6.0 * index)
-        sound = noisy.numpy() if index != 1 else noisy.expand(2, -1).T.numpy()
-        soundfile.write(path / f"clean/{index}.wav", piece.numpy(), RATE, subtype="FLOAT")
-        soundfile.write(path / f"noisy/{index}.wav", sound, RATE, subtype="FLOAT")
+        sound = noisy if index != 1 else noisy.expand(2, -1)
+        signals.write(path / f"clean/{index}.wav", piece, sample_rate=RATE)
+        signals.write(path / f"noisy/{index}.wav", sound, sample_rate=RATE)
     (path / "clean/cover.jpg").write_bytes(b"")
     (path / "text.wav").write_text("not a sound")
     return path
-
-
-@pytest.fixture(scope="module")
-def pamt(folder):
-    with shell.server(folder) as run:
-        yield run
 
 
 @pytest.fixture
@@ -195,7 +189,7 @@ def test_folders_match_by_name(pamt, folder, tmp_path):
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, piece.numpy(), RATE)
+        signals.write(path, piece, sample_rate=RATE)
     (tmp_path / "a/same.txt").write_text("notes")
     with shell.server(tmp_path) as run:
         done = run("score", "--reference-dir", "a", "--test-dir", "b", "-o", "out.csv")
@@ -225,7 +219,7 @@ def test_one_reference_goes_into_a_file_too(pamt, tmp_path):
 
 def test_a_name_of_ours_is_no_formula(tmp_path):
     piece = signals.piece(0.3, seed=1, sample_rate=RATE)
-    soundfile.write(tmp_path / "=a.wav", piece.numpy(), RATE)
+    signals.write(tmp_path / "=a.wav", piece, sample_rate=RATE)
     with shell.server(tmp_path) as run:
         assert run("score", "=a.wav", "=a.wav", "-o", "out.csv").returncode == 0
     (row,) = read_csv(tmp_path / "out.csv")
@@ -376,6 +370,8 @@ def manifests(folder):
         (("--manifest", "good.csv", "--batch-size", "0"), ("--batch-size",)),
         (("--manifest", "good.csv", "--workers", "0"), ("--workers",)),
         (("--manifest", "good.csv", "--json"), ("--json",)),
+        (("--manifest", "good.csv", "--fail-over", "nan"), ("--fail-over", "nan")),
+        (("--manifest", "good.csv", "--fail-under", "low"), ("--fail-under", "low")),
         (("--manifest", "good.csv", "--resume"), ("--output",)),
         (("--manifest", "good.csv", "--model", "nano"), ("nano",)),
         (("--manifest", "good.csv", "-o", "out.txt"), ("out.txt", ".parquet")),
@@ -411,26 +407,15 @@ def test_a_device_that_is_not_there_is_an_error(pamt, manifests):
 
 
 def test_parquet_without_pyarrow_says_what_to_install(folder, manifests):
-    hidden = "import sys; sys.modules['pyarrow'] = None; " + shell.COMMAND[-1]
-    done = subprocess.run(
-        [*shell.COMMAND[:-1], hidden, "score", "--manifest", "good.csv", "-o", "out.parquet"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    arguments = ("score", "--manifest", "good.csv", "-o", "out.parquet")
+    done = shell.run(folder, *arguments, without="pyarrow")
     assert_one_error(done, "pip install 'pamt-metric[parquet]'")
 
 
 def test_progress_shows_rate_and_remaining_time_on_a_terminal(folder, manifests, tmp_path):
-    done = subprocess.run(
-        [*shell.COMMAND, "score", "--manifest", "good.csv", "-o", str(tmp_path / "out.csv")],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"FORCE_COLOR": "1", "COLUMNS": "100"},
-    )
+    arguments = ("score", "--manifest", "good.csv", "-o", tmp_path / "out.csv")
+    done = shell.run(folder, *arguments, FORCE_COLOR="1", COLUMNS="100")
+    assert done.returncode == 0
     assert "1/1" in done.stderr
     assert "/s" in done.stderr
     assert "0:00:00" in done.stderr

@@ -1,42 +1,21 @@
-"""`pamt matrix` and `pamt search`: values, caches, and what they say of bad input."""
+"""`pamt matrix`: values, pictures, and what it says of bad input."""
 
 import csv
 import itertools
-import json
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
-import soundfile
-import torch
 
 import pamt_metric
-from tests.support import shell, signals
+from tests.support import clips, shell
 from tests.support.shell import assert_one_error
 
-RATE = 24_000
-FILES = ("a.wav", "noisy.wav", "long.wav", "wide.wav")
+FILES = clips.FILES
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Clips of several lengths, one in stereo, and something that is no audio."""
-    path = tmp_path_factory.mktemp("many")
-    piece = signals.piece(0.4, seed=1, sample_rate=RATE)
-    noisy = signals.with_noise(piece, 10.0)
-    long = signals.piece(0.7, seed=2, sample_rate=RATE)
-    wide = torch.stack([long, 0.5 * long])
-    for name, sound in zip(FILES, (piece, noisy, long, wide), strict=True):
-        soundfile.write(path / name, torch.atleast_2d(sound).T.numpy(), RATE, subtype="FLOAT")
-    (path / "text.wav").write_text("not a sound")
-    return path
-
-
-@pytest.fixture(scope="module")
-def pamt(folder):
-    with shell.server(folder) as run:
-        yield run
+    return clips.write(tmp_path_factory.mktemp("many"))
 
 
 class TestMatrix:
@@ -69,62 +48,9 @@ class TestMatrix:
         assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
 
     def test_plot_without_matplotlib_says_what_to_install(self, folder):
-        hidden = "import sys; sys.modules['matplotlib'] = None; " + shell.COMMAND[-1]
-        command = [*shell.COMMAND[:-1], hidden, "matrix", *FILES, "-o", "x.csv", "--plot", "x.png"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        arguments = ("matrix", *FILES, "-o", "x.csv", "--plot", "x.png")
+        done = shell.run(folder, *arguments, without="matplotlib")
         assert_one_error(done, "pip install 'pamt-metric[plot]'")
-
-
-class TestSearch:
-    def test_lists_the_nearest_by_distance(self, pamt, folder, tmp_path):
-        done = pamt("search", "a.wav", ".", "--top", "2", "--cache", str(tmp_path), "--json")
-        assert_one_error(done, "text.wav")
-        hits = json.loads(done.stdout)["hits"]
-        embeddings = {name: pamt_metric.embed(folder / name) for name in FILES}
-        apart = {name: (x - embeddings["a.wav"]).norm().item() for name, x in embeddings.items()}
-        nearest = sorted(FILES[1:], key=apart.__getitem__)[:2]
-        assert {hit["file"] for hit in hits} == set(nearest)
-        for hit in hits:
-            expected = pamt_metric.distance(folder / "a.wav", folder / hit["file"])
-            assert hit["distance"] == pytest.approx(expected, abs=1e-4)
-            # single precision, as above
-            assert hit["embedding_distance"] == pytest.approx(apart[hit["file"]], abs=1e-4)
-        assert hits[0]["distance"] <= hits[1]["distance"]
-
-    def test_exact_finds_the_nearest_by_distance(self, pamt, folder, tmp_path):
-        arguments = ("--top", "1", "--exact", "--cache", str(tmp_path), "--json")
-        (hit,) = json.loads(pamt("search", "long.wav", ".", *arguments).stdout)["hits"]
-        others = [name for name in FILES if name != "long.wav"]
-        distances = [pamt_metric.distance(folder / "long.wav", folder / x) for x in others]
-        assert hit["file"] == others[distances.index(min(distances))]
-
-    def test_takes_what_the_cache_holds_by_content(self, pamt, folder, tmp_path):
-        sounds, cache = tmp_path / "sounds", tmp_path / "cache"
-        sounds.mkdir()
-        shutil.copy(folder / "noisy.wav", sounds / "one.wav")
-        arguments = ("search", "a.wav", str(sounds), "--cache", str(cache), "--json")
-        (before,) = json.loads(pamt(*arguments).stdout)["hits"]
-        entries = sorted(cache.rglob("*.npy"))
-        assert len(entries) == 2  # the query's and the other's
-        (sounds / "one.wav").rename(sounds / "two.wav")
-        stamps = [entry.stat().st_mtime_ns for entry in entries]
-        (after,) = json.loads(pamt(*arguments).stdout)["hits"]
-        assert after == {**before, "file": str(sounds / "two.wav")}
-        assert [entry.stat().st_mtime_ns for entry in sorted(cache.rglob("*.npy"))] == stamps
-        for entry in entries:  # what is in the cache is what is used ...
-            np.save(entry, np.zeros_like(np.load(entry)))
-        (forged,) = json.loads(pamt(*arguments).stdout)["hits"]
-        assert forged["embedding_distance"] == 0.0
-        for entry in entries:  # ... unless it is damaged
-            entry.write_bytes(b"\x93NUMPY")
-        (mended,) = json.loads(pamt(*arguments).stdout)["hits"]
-        assert mended["embedding_distance"] == before["embedding_distance"]
-
-    def test_table(self, pamt, tmp_path):
-        done = pamt("search", "a.wav", ".", "--top", "1", "--cache", str(tmp_path))
-        header, row = done.stdout.splitlines()
-        assert header.split() == ["distance", "embedding", "file"]
-        assert row.split()[-1] in FILES[1:]
 
 
 @pytest.mark.parametrize(
@@ -136,19 +62,7 @@ class TestSearch:
         (("matrix", "a.wav", "text.wav", "-o", "out.csv"), ("got 1", "text.wav")),
         (("matrix", "a.wav", "noisy.wav", "-o", "o.csv", "--plot", "m.bmp"), (".png", "m.bmp")),
         (("matrix", "a.wav", "noisy.wav"), ("-o",)),
-        (("search", "no.wav", "."), ("no.wav", "No such file")),
-        (("search", "text.wav", "."), ("text.wav",)),
-        (("search", "a.wav", "no"), ("no is not a folder",)),
-        (("search", "a.wav", ".", "--top", "0"), ("--top",)),
-        (("search", "a.wav", ".", "--cache", "a.wav"), ("cannot write the cache a.wav",)),
     ],
 )
-def test_bad_input_is_one_error(pamt, arguments, words, tmp_path):
-    cache = ("--cache", str(tmp_path)) if arguments[0] == "search" else ()
-    if "--cache" in arguments:
-        cache = ()
-    assert_one_error(pamt(*arguments, *cache), *words)
-
-
-def test_a_folder_without_sound_is_an_error(pamt, tmp_path):
-    assert_one_error(pamt("search", "a.wav", str(tmp_path)), "no sound file")
+def test_bad_input_is_one_error(pamt, arguments, words):
+    assert_one_error(pamt(*arguments), *words)

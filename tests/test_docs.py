@@ -13,7 +13,7 @@ BLOCKS = [
     for page in PAGES
     for block in re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S)
 ]
-OPTIONAL = ("torchmetrics", "versa")
+OPTIONAL = ("torchmetrics", "versa", "sklearn")
 
 
 def test_every_page_shows_python():

@@ -10,14 +10,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from subprocess import PIPE
 from types import SimpleNamespace
 
 import pytest
 import soundfile
 
 from pamt_metric import checkpoint, hub
-from tests.support import signals
+from tests.support import shell, signals
 from tests.support.hub_server import TOKEN, HubServer, sha256
 
 RATE = 24_000
@@ -68,24 +67,8 @@ def environment(server, home):
 
 @pytest.fixture(scope="module")
 def pamt(environment, tmp_path_factory):
-    script = Path(__file__).with_name("support") / "command_server.py"
-    with subprocess.Popen(
-        [sys.executable, script],
-        cwd=tmp_path_factory.mktemp("work"),
-        env=environment,
-        stdin=PIPE,
-        stdout=PIPE,
-        text=True,
-    ) as process:
-
-        def run(*arguments):
-            process.stdin.write(json.dumps([str(x) for x in arguments]) + "\n")
-            process.stdin.flush()
-            returncode, stdout, stderr = json.loads(process.stdout.readline())
-            return SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr)
-
+    with shell.server(tmp_path_factory.mktemp("work"), environment) as run:
         yield run
-        process.stdin.close()
 
 
 @pytest.fixture

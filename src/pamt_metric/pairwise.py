@@ -1,15 +1,22 @@
-"""The distances of all pairs of some clips, for clustering, nearest neighbours and maps."""
+"""The distances of all pairs of some clips, for clustering, nearest neighbours and maps.
 
-from collections.abc import Sequence
+Each clip is encoded once. It is brought to its listening level by itself, and beside a longer one
+it is padded, so an encoded clip serves every partner: an entry is what `Metric.distance` gives with
+`align="none"`. One lag for each pair would take encoding each pair anew.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pamt_metric import audio
 from pamt_metric.api import default_metric
 from pamt_metric.audio import AudioBatch, AudioSource
+from pamt_metric.distance import PairDistance
 from pamt_metric.errors import InputError
 from pamt_metric.evidence import Encoded
 from pamt_metric.input_check import Hertz, blame, check_choice
@@ -54,9 +61,31 @@ def pairwise_distances(
         raise InputError("clips holds none; is the pattern or the folder right?")
     if align == "auto":
         return _lag_by_lag(batches, level, metric)
+    encoded = [encode(batch, metric, level=level) for batch in batches]
+    matrix = np.zeros((len(batches), len(batches)))
+    for index, row in enumerate(rows(encoded, metric.pair)):
+        matrix[index, :index] = matrix[:index, index] = row.numpy()
+    return matrix
+
+
+def encode(clip: AudioBatch, metric: Metric, *, level: Level = "match") -> Encoded:
+    """One clip at 48 kHz as the ear and the head see it, with one frame beyond its end."""
     with torch.no_grad():
-        encoded = _encode(batches, level, metric)
-        return _all_pairs(encoded, len(batches), metric)
+        waveform = clip.waveform.to(next(metric.head.parameters()))
+        lengths = clip.lengths.to(waveform.device)
+        levelled, _, _ = metric.to_listening_level(waveform, lengths, level)
+        return metric.encode(levelled, lengths, n_frame=int(n_frames(lengths)) + 1)
+
+
+def rows(clips: Sequence[Encoded], pair: PairDistance) -> Iterator[Float[Tensor, "clip"]]:
+    """For each clip, its distances to all clips before it."""
+    for index, clip in enumerate(clips):
+        with torch.no_grad():
+            found = [
+                _to_each(clip, clips[first : min(first + PAIRS_AT_ONCE, index)], pair)
+                for first in range(0, index, PAIRS_AT_ONCE)
+            ]
+        yield torch.cat(found).cpu() if found else torch.zeros(0)
 
 
 def _load(clip: AudioSource, sample_rate: Hertz | None, item: int) -> AudioBatch:
@@ -67,28 +96,26 @@ def _load(clip: AudioSource, sample_rate: Hertz | None, item: int) -> AudioBatch
     return batch
 
 
-def _encode(batches: list[AudioBatch], level: Level, metric: Metric) -> Encoded:
-    """All clips with as many channels and frames as the largest of them, one after the other."""
-    parameter = next(metric.parameters())
-    n_channels = max(batch.waveform.shape[1] for batch in batches)
-    n_frame = max(int(n_frames(batch.lengths).max()) for batch in batches)
-    encoded = []
-    for batch in batches:
-        waveform = batch.waveform.expand(-1, n_channels, -1).to(parameter)
-        lengths = batch.lengths.to(parameter.device)
-        levelled, _, _ = metric.to_listening_level(waveform, lengths, level)
-        encoded.append(metric.encode(levelled, lengths, n_frame=n_frame))
-    return Encoded.join(encoded)
+def _to_each(clip: Encoded, others: Sequence[Encoded], pair: PairDistance) -> Float[Tensor, "clip"]:
+    n_frame = max(each.tokens.mask.shape[1] for each in (clip, *others))
+    joined = Encoded.join([_lengthened(other, n_frame) for other in others])
+    first = torch.zeros(len(others), dtype=torch.long)
+    return pair(_lengthened(clip, n_frame).take(first), joined)
 
 
-def _all_pairs(encoded: Encoded, n_clips: int, metric: Metric) -> Float[np.ndarray, "clip clip"]:
-    matrix = np.zeros((n_clips, n_clips))
-    first, second = torch.triu_indices(n_clips, n_clips, offset=1)
-    for a, b in zip(first.split(PAIRS_AT_ONCE), second.split(PAIRS_AT_ONCE), strict=True):
-        found = metric.pair(encoded.take(a), encoded.take(b)).double().cpu().numpy()
-        matrix[a, b] = found
-        matrix[b, a] = found
-    return matrix
+def _lengthened(clip: Encoded, n_frame: int) -> Encoded:
+    """The same clip with more frames beyond its end; all of those are alike."""
+    missing = n_frame - clip.tokens.mask.shape[1]
+    by_frame = [field.name for field in fields(clip.tokens) if field.name != "statistics"]
+    tokens = {name: _repeat_last(getattr(clip.tokens, name), missing) for name in by_frame}
+    sequence = _repeat_last(clip.embedding.sequence, missing)
+    return Encoded(replace(clip.tokens, **tokens), replace(clip.embedding, sequence=sequence))
+
+
+def _repeat_last(
+    x: Shaped[Tensor, "batch frame *feature"], missing: int
+) -> Shaped[Tensor, "batch more *feature"]:
+    return torch.cat([x, x[:, -1:].repeat_interleave(missing, dim=1)], dim=1)
 
 
 def _lag_by_lag(

@@ -1,7 +1,9 @@
 """Synthesised sounds for tests: seeded, at any rate, about as loud as music."""
 
 import math
+from pathlib import Path
 
+import soundfile
 import torch
 from torch import Tensor
 
@@ -95,3 +97,10 @@ def low_passed(waveform: Tensor, cutoff_hz: float, *, sample_rate: int = SAMPLE_
 
 def stereo(left: Tensor, right: Tensor) -> Tensor:
     return torch.stack([left, right])
+
+
+def write(path: Path, waveform: Tensor, *, sample_rate: int = SAMPLE_RATE) -> None:
+    """A mono sound, or one of (channel, time), as a file."""
+    samples = torch.atleast_2d(waveform).T.numpy()
+    subtype = "FLOAT" if path.suffix == ".wav" else None
+    soundfile.write(path, samples, sample_rate, subtype=subtype)

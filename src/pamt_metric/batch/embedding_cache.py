@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from pamt_metric.batch.contents import Contents
 from pamt_metric.errors import InputError
 from pamt_metric.metric import Level, Metric
 
@@ -33,22 +34,33 @@ class EmbeddingCache:
     Args:
         folder: where to keep them; made if it is not there.
         metric: the model.
+        contents: hashes of the files.
         version: of the package, whose ear the embeddings depend on.
         level: as for `Metric.embed`.
+
+    Attributes:
+        folder: of this model's entries.
 
     Raises:
         InputError: the folder cannot be written.
     """
 
     def __init__(
-        self, folder: Path, metric: Metric, *, version: str, level: Level = "match"
+        self,
+        folder: Path,
+        metric: Metric,
+        contents: Contents,
+        *,
+        version: str,
+        level: Level = "match",
     ) -> None:
         self.metric = metric
+        self.contents = contents
         self.level: Level = level
         made_by = f"{metric.info.sha256} {version} {level}"
-        self._folder = folder / hashlib.sha256(made_by.encode()).hexdigest()[:16]
+        self.folder = folder / hashlib.sha256(made_by.encode()).hexdigest()[:16]
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write the cache {folder}: {error.strerror}") from error
 
@@ -58,7 +70,7 @@ class EmbeddingCache:
         Raises:
             InputError: the file, or the cache, cannot be used; the message says why.
         """
-        entry = self._folder / f"{_content_hash(path)}.npy"
+        entry = self.folder / f"{self.contents.sha256(path)}.npy"
         try:
             return np.load(entry)
         except (OSError, ValueError, EOFError):  # not there, or damaged
@@ -74,11 +86,3 @@ class EmbeddingCache:
             partial.replace(entry)
         except OSError as error:
             raise InputError(f"cannot write the cache {entry}: {error.strerror}") from error
-
-
-def _content_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{str(path)!r}: cannot be read: {error.strerror}") from error

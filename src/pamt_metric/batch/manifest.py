@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pamt_metric.batch import table
+from pamt_metric.batch import sources, table
 from pamt_metric.batch.pairs import Pair, PairList
 from pamt_metric.batch.result import COLUMNS
 from pamt_metric.errors import InputError
 
 
 def read(path: Path) -> PairList:
-    """Pairs of a csv, jsonl or parquet file; relative paths are relative to its folder.
+    """Pairs of a csv, jsonl or parquet file, by path, relative to its folder, or by URI.
 
     Raises:
         InputError: the file cannot be read, is empty, or its columns cannot be used.
@@ -64,17 +64,17 @@ def from_row(row: table.Row, folder: Path) -> Pair:
         end = _seconds(row.cells, "end")
         if end is not None and end <= start:
             raise InputError(f"end must be after start, got start {start:g} and end {end:g}")
-        reference, test = (folder / _path(row.cells, name) for name in ("reference", "test"))
+        reference, test = (_location(row.cells, name, folder) for name in ("reference", "test"))
     except InputError as error:
         return Pair(row.cells, problem=str(error))
     return Pair(row.cells, reference, test, start, end)
 
 
-def _path(cells: Mapping[str, Any], name: str) -> str:
+def _location(cells: Mapping[str, Any], name: str, folder: Path) -> sources.Location:
     value = cells.get(name)
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{name} must be the path of a file, got {value!r}")
-    return value
+    return sources.locate(value, folder)
 
 
 def _seconds(cells: Mapping[str, Any], name: str) -> float | None:

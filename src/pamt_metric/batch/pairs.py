@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pamt_metric.batch import table
+from pamt_metric.batch.sources import Location
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,16 @@ class Pair:
 
     Attributes:
         cells: what goes through to the output as it came.
-        reference: file to compare with.
-        test: file to score.
+        reference: sound to compare with.
+        test: sound to score.
         start: second from which both are compared.
         end: second up to which both are compared; None for their ends.
         problem: why the pair cannot be scored; None where it can be tried.
     """
 
     cells: table.Cells
-    reference: Path = Path()
-    test: Path = Path()
+    reference: Location = Path()
+    test: Location = Path()
     start: float = 0.0
     end: float | None = None
     problem: str | None = None

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pamt_metric import audio
+from pamt_metric.batch import sources
 from pamt_metric.batch.pairs import Pair
 from pamt_metric.batch.result import Result, failed, scored
 from pamt_metric.comparison import Comparison
@@ -55,6 +56,9 @@ def score(
 ) -> Iterator[list[Result]]:
     """Results of the pairs in their order, a batch at a time.
 
+    Batches begin at the multiples of `batch_size`: a list that is scored piece by piece goes
+    through the same batches.
+
     Args:
         pairs: what to score.
         metric: the model, on its device.
@@ -87,9 +91,9 @@ def load(pair: Pair) -> Loaded:
     if pair.problem is not None:
         return failed(pair.problem)
     sounds = []
-    for side, path in (("reference", pair.reference), ("test", pair.test)):
+    for side, location in (("reference", pair.reference), ("test", pair.test)):
         try:
-            waveform = audio.load(path, target_rate=SAMPLE_RATE).waveform[0]
+            waveform = audio.load(sources.fetch(location), target_rate=SAMPLE_RATE).waveform[0]
             sounds.append(_cut(waveform, pair.start, pair.end))
         except _ROW_ERRORS as error:
             return failed(f"{side}: {_described(error)}")
@@ -118,9 +122,9 @@ def _cut(
 def _batches(loaded: Iterable[Loaded], batch_size: int) -> Iterator[list[Loaded]]:
     batch: list[Loaded] = []
     longest = 0.0
-    for item in loaded:
+    for index, item in enumerate(loaded):
         longest = max(longest, item.seconds if isinstance(item, Sounds) else 0.0)
-        if batch and (len(batch) == batch_size or longest * (len(batch) + 1) > MAX_BATCH_S):
+        if batch and (index % batch_size == 0 or longest * (len(batch) + 1) > MAX_BATCH_S):
             yield batch
             batch = []
             longest = item.seconds if isinstance(item, Sounds) else 0.0

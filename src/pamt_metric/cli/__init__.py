@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from pamt_metric.cli import many, models, pictures, report, score
+from pamt_metric.cli import many, models, pictures, report, score, search
 from pamt_metric.cli.output import fail
 from pamt_metric.errors import PamtError
 
@@ -27,7 +27,7 @@ for _command in (
     score.score,
     many.embed,
     many.matrix,
-    many.search,
+    search.search,
     pictures.plot,
     report.report,
     models.info,

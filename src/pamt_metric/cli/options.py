@@ -33,6 +33,13 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+class Engine(StrEnum):
+    """Choices of `--engine`."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 LevelOption = Annotated[
     Level, typer.Option("--level", help="match: at equal loudness; absolute: as they are.")
 ]

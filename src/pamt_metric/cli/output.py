@@ -3,9 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import typer
+
+from pamt_metric.errors import InputError
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 EXIT_OUT_OF_BOUNDS = 1
 EXIT_ERROR = 2
@@ -53,3 +58,19 @@ def progress(label: str, total: int, *, done: int = 0) -> Iterator[Callable[[int
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=total, completed=done)
         yield lambda count: bar.advance(task, count)
+
+
+def each(
+    files: Sequence[Item], make: Callable[[Item], Made]
+) -> tuple[list[Item], list[Made], list[str]]:
+    """What is made of each file: the files that went well, the results, why others did not."""
+    done, made, reasons = [], [], []
+    with progress("files", len(files)) as advance:
+        for file in files:
+            try:
+                made.append(make(file))
+                done.append(file)
+            except InputError as error:
+                reasons.append(str(error))
+            advance(1)
+    return done, made, reasons

@@ -1,17 +1,19 @@
 """`pamt score`: one reference and many tests, a manifest of pairs, or two folders."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pamt_metric.cli import score_files
+from pamt_metric.cli import score_files, score_list
 from pamt_metric.cli.options import (
     Align,
     AlignOption,
     Device,
     DeviceOption,
+    Engine,
     JsonOption,
     Level,
     LevelOption,
@@ -21,13 +23,8 @@ from pamt_metric.cli.output import (
     EXIT_OUT_OF_BOUNDS,
     complain,
     exit_on_failures,
-    progress,
 )
 from pamt_metric.errors import InputError
-
-if TYPE_CHECKING:
-    from pamt_metric.batch.pairs import PairList
-    from pamt_metric.batch.result import Result
 
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with what a run that was stopped has done.")
@@ -61,6 +58,16 @@ def score(  # noqa: PLR0917 (typer calls it by name)
     device: DeviceOption = Device.AUTO,
     batch_size: Annotated[int, typer.Option(min=1, help="Most pairs in the model at once.")] = 8,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read files ahead.")] = 2,
+    engine: Annotated[
+        Engine, typer.Option(help="local: this process; ray: a cluster (docs/cluster.md).")
+    ] = Engine.LOCAL,
+    address: Annotated[
+        str | None,
+        typer.Option(help="host:port of Ray's head, or auto; default: RAY_ADDRESS, else here."),
+    ] = None,
+    actors: Annotated[
+        int | None, typer.Option(min=1, help="Ray processes with a model; default: what fits.")
+    ] = None,
     fail_under: Annotated[
         float | None, typer.Option(help="Exit code 1 if any distance is under this.")
     ] = None,
@@ -72,10 +79,14 @@ def score(  # noqa: PLR0917 (typer calls it by name)
 
     Many pairs at once: --manifest PAIRS.csv, or --reference-dir A --test-dir B, with -o OUT.csv.
     """
+    if any(math.isnan(bound) for bound in (fail_under, fail_over) if bound is not None):
+        raise InputError(
+            "--fail-under and --fail-over take a number, got nan, which bounds nothing"
+        )
     if resume and output is None:
         raise InputError("--resume needs the --output that the stopped run had")
-    listed = _listed(reference, tests, manifest, reference_dir, test_dir)
-    if reference is not None and tests and output is None:
+    listed = score_list.listed(reference, tests, manifest, reference_dir, test_dir)
+    if reference is not None and tests and output is None and engine is Engine.LOCAL:
         scored = score_files.score(
             reference, tests, model=model, device=device, level=level, align=align
         )
@@ -85,106 +96,16 @@ def score(  # noqa: PLR0917 (typer calls it by name)
     else:
         if as_json:
             raise InputError("--json is for REFERENCE TEST...; for a list, write -o OUT.jsonl")
-        results = _score_list(
-            listed,
-            output,
-            resume=resume,
-            model=model,
-            device=device,
-            level=level,
-            align=align,
-            batch_size=batch_size,
-            workers=workers,
+        settings = score_list.Settings(
+            model, device, level, align, batch_size, workers, engine, address, actors
         )
+        results = score_list.score(listed, output, settings, resume=resume)
         n_failed = sum(result.failed for result in results)
         where = "in the output" if output is None else f"in {output}"
         told = f"{n_failed} of {len(results)} pairs failed; the reasons are {where}"
         reasons = [told] if n_failed else []
         distances = [result.distance for result in results if result.distance is not None]
     _exit(distances, reasons, fail_under, fail_over)
-
-
-def _listed(
-    reference: str | None,
-    tests: Sequence[str] | None,
-    manifest: Path | None,
-    reference_dir: Path | None,
-    test_dir: Path | None,
-) -> "PairList":
-    """The pairs of the one source that was given."""
-    from pamt_metric.batch import folders, pairs
-    from pamt_metric.batch import manifest as manifests
-
-    given = (reference is not None, manifest is not None, (reference_dir or test_dir) is not None)
-    if sum(given) != 1:
-        raise InputError(
-            "score takes REFERENCE TEST..., or --manifest, or --reference-dir with --test-dir: "
-            f"one of the three, got {sum(given)}"
-        )
-    if manifest is not None:
-        return manifests.read(manifest)
-    if reference is None:
-        if reference_dir is None or test_dir is None:
-            raise InputError("--reference-dir and --test-dir go together")
-        return folders.pair(reference_dir, test_dir)
-    if not tests:
-        raise InputError("no TEST... to score against REFERENCE")
-    return pairs.from_files(reference, tests)
-
-
-def _score_list(
-    listed: "PairList",
-    output: Path | None,
-    *,
-    resume: bool,
-    model: str,
-    device: Device,
-    level: Level,
-    align: Align,
-    batch_size: int,
-    workers: int,
-) -> "list[Result]":
-    """Score a list, into a file or to stdout; gives the results in order."""
-    from dataclasses import asdict
-
-    import pamt_metric
-    from pamt_metric import checkpoint
-    from pamt_metric.batch import devices, scorer, summary, table
-    from pamt_metric.batch.journal import Journal, rows
-    from pamt_metric.batch.result import COLUMNS
-
-    if output is not None:
-        table.check_output(output)
-    metric = checkpoint.load(model, device=devices.choose(device.value))
-    identity = {
-        "version": pamt_metric.__version__,
-        "model": asdict(metric.info),
-        "level": level.value,
-        "align": align.value,
-    }
-    journal = None if output is None else Journal(output, listed, identity, resume=resume)
-    results = [] if journal is None else list(journal.results)
-    batches = scorer.score(
-        listed.pairs[len(results) :],
-        metric,
-        level=level.value,
-        align=align.value,
-        batch_size=batch_size,
-        workers=workers,
-    )
-    with progress("pairs", len(listed.pairs), done=len(results)) as advance:
-        for batch in batches:
-            results += batch
-            if journal is not None:
-                journal.append(batch)
-            advance(len(batch))
-    if journal is None:
-        table.print_csv([*listed.columns, *COLUMNS], rows(listed, results))
-    else:
-        journal.finish()
-    for line in summary.lines(results):
-        typer.echo(line, err=output is None)
-    return results
 
 
 def _exit(
