@@ -57,16 +57,16 @@ def connected(address: str | None, *, actors: int | None = None) -> Iterator[Non
     elif address != "auto":
         _check_answers(address)
     ray = _ray()
-    try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # a bare one where Ray's own processes start too slowly
-        raise InputError(f"no Ray cluster at {address}: {_last_line(error)}") from error
-    try:
-        # What Ray has to say of a worker that died would stand among the rows.
-        with redirect_stdout(sys.stderr):
+    # What Ray has to say, of a worker that died or when it ends, would stand among the rows.
+    with redirect_stdout(sys.stderr):
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        except Exception as error:  # a bare one where Ray's own processes start too slowly
+            raise InputError(f"no Ray cluster at {address}: {_last_line(error)}") from error
+        try:
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def score(
