@@ -115,7 +115,7 @@ def test_help_fits_a_screen(pamt):
     lines = pamt("--help").stdout.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    cut_off = [line for line in lines if line.endswith("...")]
+    cut_off = [line for line in lines[1:] if line.endswith("...")]  # the first is the usage
     assert cut_off == []
 
 

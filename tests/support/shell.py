@@ -13,11 +13,13 @@ COMMAND = [sys.executable, "-c", "from pamt_metric.cli import main; main()"]
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Callable[..., SimpleNamespace]]:
+def server(
+    folder: Path, environment: dict[str, str] | None = None
+) -> Iterator[Callable[..., SimpleNamespace]]:
     """Runs the command in `folder`, again and again in one process, which spares the imports."""
     program = Path(__file__).with_name("command_server.py")
     with subprocess.Popen(
-        [sys.executable, program], cwd=folder, stdin=PIPE, stdout=PIPE, text=True
+        [sys.executable, program], cwd=folder, env=environment, stdin=PIPE, stdout=PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
