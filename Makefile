@@ -1,4 +1,4 @@
-.PHONY: demo test check fix
+.PHONY: demo test check fix docs
 
 demo:  ## set up and score the example pair
 	scripts/demo
@@ -11,3 +11,6 @@ check:  ## lint, types, import order; changes nothing
 
 fix:  ## safe lint fixes and formatting
 	scripts/fix
+
+docs:  ## the site, into site/; a warning is an error
+	scripts/docs

@@ -95,6 +95,14 @@ class TestScore:
         )
 
 
+def test_help_fits_a_screen(pamt):
+    lines = pamt("--help").stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    cut_off = [line for line in lines[1:] if line.endswith("...")]  # the first is the usage
+    assert cut_off == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

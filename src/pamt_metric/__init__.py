@@ -9,20 +9,18 @@
 """
 
 import importlib
+import os
 import typing
 
-from pamt_metric.api import compare, distance, embed
-from pamt_metric.checkpoint import load
-from pamt_metric.comparison import Comparison, ModelInfo
-from pamt_metric.errors import (
-    CheckpointError,
-    ConfigError,
-    InputError,
-    PamtError,
-)
-from pamt_metric.metric import Metric
-from pamt_metric.pairwise import pairwise_distances
-
+# A shell that asks what may come next (`pamt <TAB>`) sets this for that one process; torch takes
+# seconds to import, and completion needs nothing of it.
+if typing.TYPE_CHECKING or "_PAMT_COMPLETE" not in os.environ:
+    from pamt_metric.api import compare, distance, embed
+    from pamt_metric.checkpoint import load
+    from pamt_metric.comparison import Comparison, ModelInfo
+    from pamt_metric.errors import CheckpointError, ConfigError, InputError, PamtError
+    from pamt_metric.metric import Metric
+    from pamt_metric.pairwise import pairwise_distances
 if typing.TYPE_CHECKING:
     from pamt_metric.loss import PerceptualLoss
 

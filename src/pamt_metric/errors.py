@@ -10,6 +10,8 @@ PamtError
 A message says what was expected, what came, and the likely mistake.
 """
 
+__all__ = ["CheckpointError", "ConfigError", "InputError", "PamtError"]
+
 
 class PamtError(Exception):
     """Root of every error raised on purpose by this package."""

@@ -25,6 +25,8 @@ from pamt_metric.input_check import MAX_CHANNELS, Hertz, check_choice, checked_r
 from pamt_metric.metric import Align, Lengths, Level, Metric
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
 
+__all__ = ["PerceptualLoss"]
+
 if TYPE_CHECKING:  # what a caller should give
     Reduction = Literal["mean", "none"]
 else:  # what may come: another word is answered with the choices in the message

@@ -23,6 +23,8 @@ from pamt_metric.input_check import Hertz, blame, check_choice
 from pamt_metric.metric import Align, Level, Metric
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
 
+__all__ = ["pairwise_distances"]
+
 PAIRS_AT_ONCE = 16
 """Pairs whose maps of evidence are in memory together."""
 

@@ -24,6 +24,8 @@ from pamt_metric.input_check import Hertz, checked_lengths, full_lengths
 from pamt_metric.loss import PerceptualLoss, at_least_float32
 from pamt_metric.metric import Align, Lengths, Level, Metric
 
+__all__ = ["PerceptualDistance"]
+
 
 class PerceptualDistance(TorchMetric):
     """Mean distance over all clips: lower is better, 0 is the same.

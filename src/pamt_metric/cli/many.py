@@ -33,7 +33,10 @@ def embed(
     level: LevelOption = Level.MATCH,
     model: ModelOption = "pamt-mini",
 ) -> None:
-    """Write embeddings of FILES: arrays `files` (n,), `embeddings` (n, dim), `model`."""
+    """Write an embedding of each of FILES.
+
+    The .npz file holds the arrays `files` (n,), `embeddings` (n, dim) and `model`.
+    """
     import numpy as np
 
     from pamt_metric import checkpoint
@@ -60,7 +63,10 @@ def matrix(  # noqa: PLR0917 (typer calls it by name)
     model: ModelOption = "pamt-mini",
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Write distances of all pairs of FILES, as with --align none; each is encoded once."""
+    """Write the distances of all pairs of FILES.
+
+    They are those of --align none; each file is encoded once.
+    """
     import numpy as np
 
     from pamt_metric import audio, checkpoint, pairwise

@@ -75,7 +75,9 @@ def score(  # noqa: PLR0917 (typer calls it by name)
         float | None, typer.Option(help="Exit code 1 if any distance is over this.")
     ] = None,
 ) -> None:
-    """Score TEST files against REFERENCE: 0 the same, 1 just noticeable, larger more different.
+    """Score TEST files against REFERENCE, or a list of pairs.
+
+    0 is the same, 1 just noticeable, larger more different.
 
     Many pairs at once: --manifest PAIRS.csv, or --reference-dir A --test-dir B, with -o OUT.csv.
     """

@@ -22,6 +22,8 @@ from pamt_metric.encoders import mert_config, mert_files, normalization, windows
 from pamt_metric.encoders.position import positions
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
 
+__all__ = ["MertEncoder"]
+
 # Windows in one forward pass: bounds memory; more are hardly faster on a CPU.
 WINDOWS_PER_FORWARD = 8
 
@@ -32,8 +34,8 @@ class MertEncoder(nn.Module):
     Frozen means frozen: `train()` cannot leave eval mode, and no parameter takes a gradient. A
     gradient does pass to the waveform.
 
-    Shapes: `batch` clips, `time` in samples, `layer` chosen layers, `frame`s of 320 samples,
-    `width` values each. Frame t is centred at (200 + 320 t) / sample_rate seconds.
+    Shapes: `batch` clips, `time` in samples, `layer` chosen layers, `frame` of 320 samples each,
+    `width` values in each. Frame t is centred at (200 + 320 t) / sample_rate seconds.
 
     Attributes:
         module: The transformers module inside.
