@@ -110,6 +110,8 @@ NOT_RUN = {
     r"python -m benchmarks\b": _benchmark_options,
     # takes hours; tests/test_publish.py and tests/unit run it on tiny data
     r"python -m training[ .]": _training_options,
+    # several processes, perhaps machines; tests/test_training_runs.py starts two
+    r"(?:torchrun|accelerate launch) .*-m training ": _training_options,
     # changes the environment that the tests run in
     r"pip install ": _extra,
     # these contain the tests, or set up what they run in

@@ -1,7 +1,7 @@
 """Stage 5: write a complete repository folder, which `pamt_metric.load` reads, and push it.
 
     python -m training publish --config ... --encoder DIR_OR_HUB_ID --work DIR \
-        --model-name pamt-mini --model-version 0.3.0 --output DIR [--push OWNER/NAME]
+        --model-name pamt-mini --model-version 0.4.0 --output DIR [--push OWNER/NAME]
 
 Head, mix of evidence and calibration come from the run under WORK. An encoder from the Hub is
 referenced by id, commit and hash, and never copied: its licence is its publisher's. One of our own
