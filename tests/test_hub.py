@@ -18,6 +18,7 @@ import soundfile
 from pamt_metric import checkpoint, hub
 from tests.support import shell, signals
 from tests.support.hub_server import TOKEN, HubServer, sha256
+from tests.support.shell import assert_one_error
 
 RATE = 24_000
 ENCODER = {
@@ -124,14 +125,6 @@ def model(server, tiny_metric, tiny_head_config, tmp_path_factory):
 
 def read(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def assert_one_error(done, *words):
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("pamt: ")
-    assert done.stderr.count("\n") == 1, done.stderr
-    for word in words:
-        assert word in done.stderr
 
 
 def rows(done):
