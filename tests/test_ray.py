@@ -49,7 +49,7 @@ def ray_workers(process):
     return [child for child in children if "".join(child.cmdline()).startswith("ray::MapWorker")]
 
 
-# Not marked slow, though it takes longer: nothing shorter goes through Ray Data.
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_worker_that_is_killed_takes_nothing_with_it(pamt, folder):
     arguments = ("score", "--manifest", "pairs.csv", "--batch-size", "2", "-o")

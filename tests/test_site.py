@@ -19,6 +19,7 @@ PUBLIC_MODULES = (
     "pamt_metric",
     "pamt_metric.encoders.mert",
     "pamt_metric.errors",
+    "pamt_metric.evaluate",
     "pamt_metric.loss",
     "pamt_metric.pairwise",
     "pamt_metric.psychoacoustics",

@@ -4,8 +4,9 @@
     >>> pamt.distance("reference.wav", "test.wav")  # 0: the same, 1: just noticeable
 
 `distance`, `compare` and `embed` use the bundled model; `load` gets another one as a `Metric`.
-`PerceptualLoss` is the distance as a loss, `pairwise_distances` that of all pairs, and
-`torchmetrics.PerceptualDistance` a `torchmetrics.Metric`.
+`PerceptualLoss` is the distance as a loss, `pairwise_distances` that of all pairs,
+`torchmetrics.PerceptualDistance` a `torchmetrics.Metric`, and `evaluate.PerceptualDistance` has the
+methods of a metric of Hugging Face's `evaluate`.
 """
 
 import importlib
@@ -50,6 +51,6 @@ def __getattr__(name: str) -> typing.Any:
     """What brings torch's compiler or an optional package with it, when it is first asked for."""
     if name == "PerceptualLoss":
         return importlib.import_module("pamt_metric.loss").PerceptualLoss
-    if name == "torchmetrics":
-        return importlib.import_module("pamt_metric.torchmetrics")
+    if name in ("evaluate", "torchmetrics"):
+        return importlib.import_module(f"pamt_metric.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
