@@ -158,7 +158,7 @@ class TestIndex:
         assert path.stat().st_size == old.st_size
         after = found()
         assert after["noisy.wav"]["distance"] != before["noisy.wav"]["distance"]
-        assert after["noisy.wav"]["embedding_distance"] > before["noisy.wav"]["embedding_distance"]
+        assert after["noisy.wav"]["embedding_distance"] != before["noisy.wav"]["embedding_distance"]
         assert after["long.wav"] == before["long.wav"]
 
     @pytest.mark.parametrize("damage", [b"", b"text", slice(0, -9), "flip"])

@@ -61,3 +61,19 @@ def test_completes_choices_in_other_shells(bash, name):
     assert "cpu" in stdout
     assert "cuda" in stdout
     assert "auto" not in stdout
+
+
+def test_completion_does_not_load_torch():
+    script = (
+        "import sys\nfrom pamt_metric.cli import main\nsys.argv = ['pamt']\n"
+        "try:\n    main()\nfinally:\n    sys.stderr.write(str('torch' in sys.modules))"
+    )
+    asked = {"_PAMT_COMPLETE": "complete_bash", "COMP_WORDS": "pamt doc", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["doctor"], "False")

@@ -118,7 +118,7 @@ NOT_RUN = {
     r"(?:PAMT_TEST_SLOW=1 )?(?=(\./)?(scripts/|\.ci/))": _script,
     # its weights are known by their hash, and are 378 MB; tests/test_hub.py downloads others
     r"pamt download (?=m-a-p/MERT-v1-95M$)": _published,
-    # writes to the user's shell; tests/test_completion.py runs it in a home of its own
+    # writes to the user's shell; tests/test_cli_shell.py runs it in a home of its own
     r"pamt --install-completion$": lambda _: None,
 }
 # Of these only the imports run: what they need is made by training, or takes minutes.

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# What these read is what their own child process writes to a pipe.
-OWN_PIPES = {"benchmarks/guard.py", "benchmarks/worker.py"}
+# What these read is what their own processes write, to a pipe or within a cluster.
+OWN_PIPES = {
+    "benchmarks/guard.py",
+    "benchmarks/worker.py",
+    "src/pamt_metric/batch/ray_engine.py",
+}
 FOLDERS = ("src", "training", "benchmarks", "examples")
 # `pickle` may be imported for the error it raises, and for nothing else.
 LOADERS = {"pickle": {"load", "loads", "Unpickler"}}

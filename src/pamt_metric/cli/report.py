@@ -51,7 +51,10 @@ def report(  # noqa: PLR0917 (typer calls it by name)
     ] = None,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Write what `pamt score` found as one page: table, maps, and sound to switch A/B."""
+    """Write a table of scores as one page, with maps and sound.
+
+    SCORES is what `pamt score` wrote. The players switch between both sounds in sync.
+    """
     from pamt_metric import checkpoint
     from pamt_metric.batch import devices
     from pamt_metric.report import page, pair_view, sound, source

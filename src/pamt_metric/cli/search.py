@@ -55,7 +55,10 @@ def search(  # noqa: PLR0917 (typer calls it by name)
     model: ModelOption = "pamt-mini",
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """List the clips of FOLDER nearest to QUERY: found by embedding, ordered by distance."""
+    """List the clips of FOLDER nearest to QUERY.
+
+    They are found by embedding, and ordered by distance.
+    """
     import pamt_metric
     from pamt_metric import checkpoint
     from pamt_metric.batch import contents, devices, embedding_cache, folders, vector_index
