@@ -70,7 +70,9 @@ class VectorIndex:
         """
         if self._graph is None:
             self._graph = _empty(embeddings.shape[1])
-        self._graph.add(np.array([_key(content) for content in contents], np.uint64), embeddings)
+        keys = np.array([_key(content) for content in contents], np.uint64)
+        # On one thread: several build another graph each time, and now and then one with holes.
+        self._graph.add(keys, embeddings, threads=1)
         graph = bytes(self._graph.save())
         partial = self._file.with_name(f"{self._file.stem}.{os.getpid()}.tmp")
         try:
