@@ -230,3 +230,8 @@ def test_an_unknown_stage_names_those_there_are(monkeypatch, arguments):
     monkeypatch.setattr(sys, "argv", ["training", *arguments])
     with pytest.raises(SystemExit, match=",".join(stages.STAGES)):
         stages.main()
+
+
+def test_a_card_names_a_model_of_the_hub_but_nobodys_folder(tmp_path):
+    assert publish._public(str(tmp_path)) == "ENCODER"
+    assert publish._public("m-a-p/MERT-v1-95M") == "m-a-p/MERT-v1-95M"

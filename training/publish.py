@@ -163,7 +163,13 @@ def add_release_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", default=DEFAULT_LICENCE, help="of what is published")
     parser.add_argument("--output", type=Path, required=True, help="folder of the repository")
     parser.add_argument("--push", metavar="OWNER/NAME", help="upload it to the Hub too")
+    parser.add_argument("--command", help="that makes the model, for its card; default: `head`")
     parser.add_argument("--private", action="store_true", help="where --push makes a repository")
+
+
+def _public(encoder: str) -> str:
+    """What may stand in a card: a Hub id, but nobody's folders."""
+    return "ENCODER" if Path(encoder).is_dir() else encoder
 
 
 def publish(metric: Metric, config: HeadStageConfig, arguments: argparse.Namespace) -> None:
@@ -172,7 +178,7 @@ def publish(metric: Metric, config: HeadStageConfig, arguments: argparse.Namespa
         arguments.model_name,
         arguments.model_version,
         arguments.licence,
-        f"python -m training head --encoder {arguments.encoder}",
+        arguments.command or f"python -m training head --encoder {_public(arguments.encoder)}",
     )
     sha256 = write_release(
         metric,

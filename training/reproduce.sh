@@ -21,7 +21,7 @@ mkdir -p "$work"
     $launch -m training joint $run $features
     $python -m training calibrate $run $features
     $python -m training publish $run --model-name pamt-mini --model-version 0.4.0 \
-        --output "$work/release"
+        --command training/reproduce.sh --output "$work/release"
 }
 # The bundled model has a model card of its own.
 cp "$work/release/config.json" "$work/release/model.safetensors" src/pamt_metric/models/pamt-mini/
