@@ -55,7 +55,9 @@ class PerceptualDistance:
         align: Align = "auto",
     ) -> None:
         self._metric = load(model) if isinstance(model, str) else model
-        self._sample_rate, self._level, self._align = sample_rate, level, align
+        self._sample_rate = sample_rate
+        self._level: Level = level
+        self._align: Align = align
         self._pairs: list[tuple[AudioSource, AudioSource]] = []
 
     def add(self, *, prediction: AudioSource, reference: AudioSource) -> None:
