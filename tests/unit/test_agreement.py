@@ -208,7 +208,7 @@ class TestCommand:
     def test_leaves_trained_metrics_out_of_the_train_split_unless_named(
         self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("benchmarks.__main__.DEFAULT_METRICS", ("pamt", "brightness"))
+        monkeypatch.setattr("benchmarks.commands.agreement.DEFAULT_METRICS", ("pamt", "brightness"))
         for name in ("pamt", "brightness"):
             monkeypatch.setitem(REGISTRY, name, lambda _argument: Brightness())
         options = ("--data", root, "--cache", tmp_path, "--dataset", "voice")

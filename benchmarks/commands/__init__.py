@@ -1,0 +1,1 @@
+"""The commands of `python -m benchmarks`, by what they ask; `__main__` registers them."""
