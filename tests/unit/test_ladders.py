@@ -163,8 +163,8 @@ def test_same_notes_in_another_arrangement(tmp_path, monkeypatch):
         played.append((list(midi.tracks[0]), soundfont))
         return np.zeros((2, n_samples), np.float32)
 
-    monkeypatch.setattr("training.data.render.render", render)
-    monkeypatch.setattr("training.data.render.find_soundfont", lambda name: name)
+    monkeypatch.setattr("benchmarks.rendering.render", render)
+    monkeypatch.setattr("benchmarks.rendering.find_soundfont", lambda name: name)
     config = CorpusConfig(soundfonts=("a", "b", "c"), drum_probability=0.0)
     name = "music/nottingham/tune.mid"
     clip = Clip("nottingham", name, 0, 150, 7, held_aside=False, low_pass_hz=None)

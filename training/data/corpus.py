@@ -23,9 +23,10 @@ import numpy as np
 import scipy.signal
 import soxr
 
+from benchmarks import rendering
 from pamt_metric.errors import InputError
 from training.config import CorpusConfig
-from training.data import render, sources
+from training.data import sources
 
 FRAME_RATE = 75
 SAMPLE_RATES = (24000, 48000)
@@ -228,7 +229,7 @@ def rearranged(clip: Clip, config: CorpusConfig, data_root: Path, *, seed: int) 
 
 
 def _play(
-    notes: list[render.Note],
+    notes: list[rendering.Note],
     n_samples: int,
     config: CorpusConfig,
     rng: np.random.Generator,
@@ -237,15 +238,15 @@ def _play(
     """A random excerpt, arranged and rendered; `player` draws the instruments where it is given."""
     duration_s = n_samples / _RENDER_RATE
     number = rng.integers(len(config.soundfonts))
-    part = render.random_excerpt(notes, duration_s, rng)
-    shift = render.random_key(rng)
+    part = rendering.random_excerpt(notes, duration_s, rng)
+    shift = rendering.random_key(rng)
     if player is not None:
         number = player.integers(len(config.soundfonts))
-    soundfont = render.find_soundfont(config.soundfonts[number])
-    midi = render.arrange(
+    soundfont = rendering.find_soundfont(config.soundfonts[number])
+    midi = rendering.arrange(
         part, duration_s, player or rng, shift=shift, drum_probability=config.drum_probability
     )
-    played = render.render(midi, soundfont, sample_rate=_RENDER_RATE, n_samples=n_samples)
+    played = rendering.render(midi, soundfont, sample_rate=_RENDER_RATE, n_samples=n_samples)
     return played.mean(axis=0)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from benchmarks import rendering
 from pamt_metric.errors import InputError
-from training.data import render
 
 TIMBRE_TRAIN_STUDIES = (
     "Grey1977",
@@ -52,18 +52,18 @@ _RECORDING_PATTERNS = {
 RECORDING_KINDS = tuple(_RECORDING_PATTERNS)
 
 
-def scores(kind: str, root: Path) -> dict[str, Callable[[], list[render.Note]]]:
+def scores(kind: str, root: Path) -> dict[str, Callable[[], list[rendering.Note]]]:
     """Readers of all pieces of a kind, by name; empty where the folder has none."""
     if kind == "chorales":
         path = root / _CHORALES
         pieces = json.loads(path.read_text()) if path.is_file() else {}
         return {
-            f"{_CHORALES}#{part}/{number}": partial(render.chorale_notes, steps)
+            f"{_CHORALES}#{part}/{number}": partial(rendering.chorale_notes, steps)
             for part in sorted(pieces)
             for number, steps in enumerate(pieces[part])
         }
     paths = sorted(root.glob(_SCORE_PATTERNS[kind]))
-    return {str(path.relative_to(root)): partial(render.read_midi, path) for path in paths}
+    return {str(path.relative_to(root)): partial(rendering.read_midi, path) for path in paths}
 
 
 def recordings(kind: str, root: Path, *, sample_rate: int) -> dict[str, Callable[[], np.ndarray]]:
