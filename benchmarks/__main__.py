@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from benchmarks.commands import agreement, cost, listening, probes, report
+from benchmarks.commands import agreement, cost, listening, probes, report, robustness
 from pamt_metric.errors import PamtError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -15,6 +15,7 @@ for command in (
     probes.orderings,
     probes.sanity,
     listening.psychophysics,
+    robustness.robustness,
 ):
     app.command()(command)
 app.command(name="ear-speed")(cost.time_ear)

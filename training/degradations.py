@@ -24,7 +24,7 @@ from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 from training.data import adversarial
 from training.data.families import FAMILIES
 from training.data.ladders import MASKED_LEVELS_DB, MASKED_NOISE, at_listening_level
-from training.data.masked_noise import add_masked_noise
+from benchmarks.masked_noise import add_masked_noise
 from training.progress import set_up_logging
 
 TABLE_FILE = "degradations.csv"

@@ -15,7 +15,7 @@ from training.config import CorpusConfig, LadderConfig
 from training.data import adversarial, ladders, sources
 from training.data.corpus import Clip, _make_clip, rearranged
 from training.data.families import FAMILIES
-from training.data.masked_noise import add_masked_noise
+from benchmarks.masked_noise import add_masked_noise
 
 # The shaping filter has no finer grid than the bands, whose neighbours leak into each other.
 LEVEL_TOLERANCE_DB = 2.0

@@ -1,7 +1,7 @@
 """Families of degradation: each a list of rungs of growing strength, mildest first.
 
 What is done to a waveform is `benchmarks.degradations`; here is how strongly, and what a rung needs
-beside the waveform. Noise around the masked threshold is in `training.data.masked_noise`.
+beside the waveform. Noise around the masked threshold is in `benchmarks.masked_noise`.
 """
 
 from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from training.config import CorpusConfig, LadderConfig
 from training.data import sources
 from training.data.corpus import Clip, Corpus, rearranged
 from training.data.families import FAMILIES, INAUDIBLE
-from training.data.masked_noise import add_masked_noise
+from benchmarks.masked_noise import add_masked_noise
 
 MASKED_NOISE = "masked noise"
 MASKED_LEVELS_DB = (-6.0, 0.0, 6.0, 12.0)

@@ -7,14 +7,16 @@ masked threshold of the clip, by our own ear, plus a level. At 0 dB it should be
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
+from torch.nn import functional
 
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FIRST_CENTER, HOP_LENGTH, SAMPLE_RATE
 from pamt_metric.psychoacoustics.scales import center_frequencies
 
 N_FFT = 2 * HOP_LENGTH
+LEAD = N_FFT // 2 - FIRST_CENTER
 
 
 def add_masked_noise(
@@ -28,23 +30,40 @@ def add_masked_noise(
         level_db: over (positive) or under the threshold.
         generator: draws the noise.
     """
+    gain = threshold_gain(waveform, ear) * 10.0 ** (level_db / 20.0)
+    noise = torch.randn((gain.shape[0] + 1) * HOP_LENGTH, generator=generator)
+    return waveform + synthesise(_spectra(noise) * gain, waveform.shape[0])
+
+
+def threshold_gain(waveform: Float[Tensor, "time"], ear: Ear) -> Float[Tensor, "frame bin"]:
+    """What takes white noise of variance 1 to the clip's masked threshold, frame by frame."""
     n_sample = waveform.shape[-1]
     threshold = ear(waveform[None, None], torch.tensor([n_sample])).threshold[0]
-    gain = (threshold / _white_excitation(ear)).sqrt() * 10.0 ** (level_db / 20.0)
-    # Frame t of the short-time transform is centred on the ear's frame t.
-    lead = N_FFT // 2 - FIRST_CENTER
-    n_frame = gain.shape[0]
-    noise = torch.randn((n_frame + 1) * HOP_LENGTH, generator=generator)
-    window = torch.hann_window(N_FFT).sqrt()
-    spectrum = torch.fft.rfft(noise.unfold(0, N_FFT, HOP_LENGTH) * window)
-    shaped = torch.fft.irfft(spectrum * _by_bin(gain), n=N_FFT) * window
-    whole = torch.nn.functional.fold(
-        shaped.T[None], (1, noise.shape[0]), (1, N_FFT), stride=(1, HOP_LENGTH)
-    ).flatten()[lead:]
-    result = waveform.clone()
-    count = min(n_sample, whole.shape[0])
-    result[:count] += whole[:count]
-    return result
+    return _by_bin((threshold / _white_excitation(ear)).sqrt())
+
+
+def analyse(waveform: Float[Tensor, "time"], n_frame: int) -> Complex[Tensor, "frame bin"]:
+    """Short-time spectra, frame t centred on the ear's frame t; `synthesise` undoes it."""
+    n_padded = (n_frame + 1) * HOP_LENGTH
+    end = max(0, n_padded - LEAD - waveform.shape[0])
+    return _spectra(functional.pad(waveform, (LEAD, end))[:n_padded])
+
+
+def synthesise(spectrum: Complex[Tensor, "frame bin"], n_sample: int) -> Float[Tensor, "time"]:
+    """Overlapping frames added up, with zeros beyond the last one."""
+    frames = torch.fft.irfft(spectrum, n=N_FFT) * _window()
+    n_padded = (frames.shape[0] + 1) * HOP_LENGTH
+    whole = functional.fold(frames.T[None], (1, n_padded), (1, N_FFT), stride=(1, HOP_LENGTH))
+    whole = whole.flatten()[LEAD : LEAD + n_sample]
+    return functional.pad(whole, (0, n_sample - whole.shape[0]))
+
+
+def _spectra(padded: Float[Tensor, "time"]) -> Complex[Tensor, "frame bin"]:
+    return torch.fft.rfft(padded.unfold(0, N_FFT, HOP_LENGTH) * _window())
+
+
+def _window() -> Float[Tensor, "sample"]:
+    return torch.hann_window(N_FFT).sqrt()
 
 
 @lru_cache(maxsize=1)

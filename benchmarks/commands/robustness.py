@@ -1,0 +1,83 @@
+"""Cover song identification and genre classification under attack."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.commands.shared import RESULTS, Data, console, progress_bar, split_names
+from benchmarks.datasets import find_root
+from benchmarks.results_file import replace_rows
+from benchmarks.robustness import suite, tables, tasks
+from benchmarks.robustness.catalogue import ATTACKS, CONTROLS, Effort
+from pamt_metric import checkpoint
+from pamt_metric.errors import InputError
+
+SMALL = Effort(steps=4, restarts=1, cw_rounds=1, queries=8, places=2, universal_clips=2)
+SMALL_LIMIT = 8
+"""Pieces of each style, and songs, of the small run."""
+WORK = Path("~/.cache/pamt-metric/robustness")
+
+
+def robustness(
+    *,
+    data: Data = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="covers, genres (the default), or a corpus's layout; with commas."),
+    ] = None,
+    attack: Annotated[
+        list[str] | None, typer.Option(help="Only this one; again for more, or commas.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Splits of the songs, each with its own probes.")] = 5,
+    items: Annotated[int, typer.Option(help="Clips attacked for each task and seed.")] = 10,
+    seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 5.0,
+    steps: Annotated[int, typer.Option(help="Gradient steps of an iterative attack.")] = 40,
+    restarts: Annotated[int, typer.Option(help="Restarts of it.")] = 2,
+    model: Annotated[str, typer.Option(help="Name or folder.")] = checkpoint.DEFAULT_MODEL,
+    small: Annotated[
+        bool, typer.Option("--small", help="A minute's version of everything, to see it run.")
+    ] = False,
+    processes: Annotated[int, typer.Option(help="Run side by side, one thread each.")] = 2,
+    results: Annotated[Path, typer.Option(help="Where outcomes go.")] = RESULTS / suite.FILE_NAME,
+    work: Annotated[Path, typer.Option(help="Folder of made sound and features.")] = WORK,
+) -> None:
+    """Attack a frozen encoder and the metric's embedding; goes on where it was interrupted."""
+    names = tuple(split_names(attack)) or (*ATTACKS, *CONTROLS)
+    if unknown := set(names) - set(ATTACKS) - set(CONTROLS):
+        known = ", ".join((*ATTACKS, *CONTROLS))
+        raise InputError(f"unknown attack {', '.join(sorted(unknown))}; there are {known}")
+    root = find_root(data)
+    for name in split_names(task) or list(tasks.RENDERED):
+        run = suite.Run(
+            task=name,
+            root=root,
+            limit=SMALL_LIMIT if small else None,
+            duration_s=seconds,
+            work=work.expanduser(),
+            model=model,
+            n_folds=5,
+            effort=SMALL if small else Effort(steps=steps, restarts=restarts),
+            names=names,
+        )
+        used = range(1 if small else seeds)
+        clean = suite.clean_quality(run, seeds=used)
+        replace_rows(
+            clean,
+            results.with_name(suite.CLEAN_NAME),
+            keys=["task", "system", "seed", "measure"],
+        )
+        console.print(tables.clean(clean))
+        with progress_bar() as progress:
+            everything = list(suite.units(run, seeds=used, n_item=2 if small else items))
+            bar = progress.add_task(name, total=len(everything))
+            suite.execute(
+                everything,
+                results,
+                n_process=processes,
+                on_unit=partial(progress.advance, bar),
+            )
+    found = suite.read(results)
+    console.print(tables.accuracy(found))
+    console.print(tables.gain(found, list(ATTACKS)))
