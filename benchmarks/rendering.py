@@ -44,6 +44,7 @@ VELOCITY_FACTORS = (0.6, 1.2)
 _TICKS_PER_BEAT = 480
 _TEMPO_US_PER_BEAT = 500_000
 _TICKS_PER_SECOND = _TICKS_PER_BEAT * 1_000_000 // _TEMPO_US_PER_BEAT
+_SHORTEST_NOTE_S = 2.0 / _TICKS_PER_SECOND
 _SYNTH_GAIN = 0.5
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _DRUM_HIT_S = 0.1
@@ -183,7 +184,8 @@ def arrange(
         on = mido.Message("note_on", channel=channel, note=key, velocity=velocity)
         off = mido.Message("note_off", channel=channel, note=key)
         events.append((note.onset_s, on))
-        events.append((note.onset_s + note.duration_s, off))
+        # A note that ended at the tick where it began would be ended before, and sound for ever.
+        events.append((note.onset_s + max(note.duration_s, _SHORTEST_NOTE_S), off))
     return _to_midi(events, duration_s)
 
 

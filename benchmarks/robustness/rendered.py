@@ -19,6 +19,7 @@ from benchmarks.rendering import Note
 from benchmarks.robustness.clips import SAMPLE_RATE, Item, Task, seeded, spread
 
 SOUNDFONTS = ("FluidR3_GM.sf2", "TimGM6mb.sf2", "MuseScore_General_Lite.sf3")
+COVER_SONGS = 240
 COVER_VERSIONS = 4
 COVER_START = 0.3
 """Where in the song the passage begins, as a share of its length: past the introduction."""
@@ -29,8 +30,8 @@ STYLE_PATTERNS = {
     "hornpipe": "music/nottingham/hpps*.mid",
     "waltz": "music/nottingham/waltzes*.mid",
 }
-STYLE_CLIPS = 300
-STYLE_PIECES = 150
+STYLE_CLIPS = 200
+STYLE_PIECES = 100
 """Of each style: clips, of at most so many pieces; where there are fewer, each is played more."""
 DRUM_PROBABILITY = 0.3
 FEWEST_NOTES = 4
@@ -43,7 +44,7 @@ def covers(root: Path, *, duration_s: float, limit: int | None = None) -> Task:
     """Songs of POP909 in four versions each, two of them other arrangements of the score."""
     folders = sorted(path for path in (root / "music/pop909").glob("*") if path.is_dir())
     items = []
-    for folder in spread(folders, limit):
+    for folder in spread(folders, limit or COVER_SONGS):
         main = folder / f"{folder.name}.mid"
         others = sorted(folder.glob(f"{folder.name}-v*.mid"))
         scores = [main, main, *others, *others][:COVER_VERSIONS]

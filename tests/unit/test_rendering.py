@@ -110,3 +110,10 @@ def test_unreadable_soundfont_is_an_error(tmp_path: Path, rng: np.random.Generat
     midi = rendering.arrange([Note(0.0, 0.1, 0, 60, 80)], 0.1, rng, shift=0, drum_probability=0.0)
     with pytest.raises(InputError, match=r"broken\.sf2 is no soundfont"):
         rendering.render(midi, broken, sample_rate=SAMPLE_RATE, n_samples=4800)
+
+
+def test_a_note_too_short_for_a_tick_still_ends(rng):
+    notes = [Note(0.9999, 1e-5, 0, 60, 80)]
+    midi = rendering.arrange(notes, 1.0, rng, shift=0, drum_probability=0.0)
+    played = [message.type for message in midi.tracks[0] if message.type.startswith("note")]
+    assert played == ["note_on", "note_off"]
