@@ -129,9 +129,9 @@ def carlini_wagner(
             margin = objective(clean + delta)
             queries += 1
             energy = delta.square().sum() / limit.radius**2
-            if margin > 0.0 and float(energy) < best_energy:
-                best_energy, won = float(energy), True
-                best = Found(delta.detach().clone(), float(margin), queries)
+            if margin > 0.0 and energy < best_energy:
+                best_energy, won = energy.item(), True
+                best = Found(delta.detach().clone(), margin.item(), queries)
             loss = energy + weight * (CW_CONFIDENCE - margin).clamp_min(0.0)
             optimiser.zero_grad()
             loss.backward()
@@ -221,7 +221,7 @@ def _gradient(
     leaf = waveform.detach().requires_grad_()
     margin = objective(leaf)
     (gradient,) = torch.autograd.grad(margin, leaf)
-    return float(margin), gradient
+    return margin.item(), gradient
 
 
 def _better(best: Found, delta: Float[Tensor, "time"], margin: float) -> Found:

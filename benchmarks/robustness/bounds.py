@@ -16,8 +16,8 @@ from pamt_metric.psychoacoustics import Ear
 
 TINY = 1e-20
 DISTANCE_TRIALS = 6
-DISTANCE_EXPONENT = 0.8
-"""A distance grows about as this power of a small perturbation: where the next trial is put."""
+DISTANCE_AIM = 0.98
+"""Share of the distance allowed that the next trial aims at, as if distance grew with size."""
 MASKED_START_DB = -6.0
 
 
@@ -141,7 +141,7 @@ class Heard:
             found = self.distance(delta)
             if found <= self.most:
                 return delta
-            delta = delta * (0.98 * self.most / found) ** (1.0 / DISTANCE_EXPONENT)
+            delta = delta * (DISTANCE_AIM * self.most / found)
         return delta if self.distance(delta) <= self.most else torch.zeros_like(delta)
 
 
