@@ -41,14 +41,14 @@ def agreement_bars(summary: pd.DataFrame, ceilings: pd.DataFrame, path: Path, *,
     }
     parts = list(groups(summary, ["dataset", "question"]))
     n_bars = max(len(part) for _, part in parts)
-    figure, panels = _grid(len(parts), width=4.4, height=0.9 + 0.27 * n_bars)
+    figure, panels = grid(len(parts), width=4.4, height=0.9 + 0.27 * n_bars)
     for axes, (key, part) in zip(panels, parts, strict=True):
         _bars(axes, part, ours)
         axes.set_title(panel_title(*key), fontsize=10)
         axes.set_xlabel("mean Spearman within studies", fontsize=8)
         if key in known:
             _draw_ceiling(axes, *known[key])
-    _save(figure, path)
+    save(figure, path)
 
 
 def _bars(axes: Axes, part: pd.DataFrame, ours: str) -> None:
@@ -85,7 +85,7 @@ def human_against_value(items: pd.DataFrame, path: Path, *, metric: str) -> None
         metric: What the axis calls it.
     """
     parts = list(groups(items, ["dataset", "question"]))
-    figure, panels = _grid(len(parts), width=4.4, height=4.6)
+    figure, panels = grid(len(parts), width=4.4, height=4.6)
     for axes, (key, part) in zip(panels, parts, strict=True):
         studies = list(groups(part, ["study"]))
         for index, ((study,), pairs) in enumerate(studies):
@@ -107,7 +107,7 @@ def human_against_value(items: pd.DataFrame, path: Path, *, metric: str) -> None
         if len(studies) <= MAX_LEGEND:
             place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2}
             axes.legend(fontsize=6.5, frameon=False, markerscale=1.6, **place)
-    _save(figure, path)
+    save(figure, path)
 
 
 def sanity_map(
@@ -136,7 +136,7 @@ def sanity_map(
             axes.text(column, row, f"{100 * share:.0f}", color=colour, **text)
     axes.set_title("orderings held, %", fontsize=10)
     figure.colorbar(image, ax=axes, shrink=0.6, format="{x:.0%}").ax.tick_params(labelsize=7)
-    _save(figure, path)
+    save(figure, path)
 
 
 def panel_title(dataset: str, question: str) -> str:
@@ -150,7 +150,8 @@ def _within_study(human: np.ndarray) -> np.ndarray:
     return (human - human.min()) / span if span > 0 else np.zeros_like(human)
 
 
-def _grid(n_panels: int, *, width: float, height: float) -> tuple[Figure, Sequence[Axes]]:
+def grid(n_panels: int, *, width: float, height: float) -> tuple[Figure, Sequence[Axes]]:
+    """An empty figure of so many panels."""
     n_columns = min(n_panels, N_COLUMNS) if n_panels != 4 else 2
     n_rows = -(-n_panels // n_columns)
     figure = Figure(figsize=(width * n_columns, height * n_rows), layout="constrained")
@@ -158,7 +159,8 @@ def _grid(n_panels: int, *, width: float, height: float) -> tuple[Figure, Sequen
     return figure, panels
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG that depends on what is drawn alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     # The writer's name and version would change the file with every release of matplotlib.

@@ -18,6 +18,7 @@ from benchmarks.markdown import image as _image
 from benchmarks.markdown import table as _markdown
 from benchmarks.psychophysics.section import section as _psychophysics
 from benchmarks.results_file import read_results, read_text
+from benchmarks.robustness.section import section as _robustness
 from benchmarks.sanity import suite
 
 OURS = "pamt"
@@ -38,7 +39,7 @@ def write(results: Path, output: Path) -> None:
 
     Args:
         results: Folder of agreement.csv, ceilings.csv, listeners.csv, orderings.csv, sanity.csv,
-            psychophysics.csv and runs.csv; what is not there is said to be missing.
+            psychophysics.csv, robustness*.csv and runs.csv; what is missing is said to be.
         output: The Markdown file; its images are given relative to it.
     """
     sections = [
@@ -47,6 +48,7 @@ def write(results: Path, output: Path) -> None:
         *_orderings(results / "orderings.csv"),
         *_sanity(results, output),
         *_psychophysics(results, output),
+        *_robustness(results, output),
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("\n\n".join(sections) + "\n")

@@ -9,7 +9,8 @@ import typer
 from benchmarks.commands.shared import RESULTS, Data, console, progress_bar, split_names
 from benchmarks.datasets import find_root
 from benchmarks.results_file import replace_rows
-from benchmarks.robustness import suite, tables, tasks
+from benchmarks.robustness import evidence as evidence_run
+from benchmarks.robustness import metric_attack, problems, suite, tables, tasks
 from benchmarks.robustness.catalogue import ATTACKS, CONTROLS, Effort
 from pamt_metric import checkpoint
 from pamt_metric.errors import InputError
@@ -17,6 +18,7 @@ from pamt_metric.errors import InputError
 SMALL = Effort(steps=4, restarts=1, cw_rounds=1, queries=8, places=2, universal_clips=2)
 SMALL_LIMIT = 8
 """Pieces of each style, and songs, of the small run."""
+EVIDENCE_ITEMS = 8
 WORK = Path("~/.cache/pamt-metric/robustness")
 
 
@@ -39,6 +41,9 @@ def robustness(
     small: Annotated[
         bool, typer.Option("--small", help="A minute's version of everything, to see it run.")
     ] = False,
+    evidence: Annotated[
+        bool, typer.Option(help="Also look for hidden gradients, and attack the distances.")
+    ] = True,
     processes: Annotated[int, typer.Option(help="Run side by side, one thread each.")] = 2,
     results: Annotated[Path, typer.Option(help="Where outcomes go.")] = RESULTS / suite.FILE_NAME,
     work: Annotated[Path, typer.Option(help="Folder of made sound and features.")] = WORK,
@@ -78,6 +83,20 @@ def robustness(
                 n_process=processes,
                 on_unit=partial(progress.advance, bar),
             )
+        if evidence:
+            _evidence(run, results.parent, n_item=2 if small else EVIDENCE_ITEMS)
     found = suite.read(results)
     console.print(tables.accuracy(found))
     console.print(tables.gain(found, list(ATTACKS)))
+
+
+def _evidence(run: suite.Run, folder: Path, *, n_item: int) -> None:
+    """On the first seed's clips: are gradients hidden, and how the distances fare."""
+    bench = suite.open_bench(run)
+    indices = suite.test_items(bench, seed=0, count=n_item)
+    for probe in problems.PROBES[bench.task.kind]:
+        found = evidence_run.collect(bench, probe, 0, indices)
+        path = folder / evidence_run.FILE_NAME
+        replace_rows(found, path, keys=["task", "probe", "item", "system", "kind"])
+    found = metric_attack.collect(bench, indices)
+    replace_rows(found, folder / metric_attack.FILE_NAME, keys=["task", "item", "metric"])

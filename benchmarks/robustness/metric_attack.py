@@ -13,19 +13,22 @@ Each distance has its own unit; both answers are free of it.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 import auraloss
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.robustness import attacks, audibility, systems
+from benchmarks.robustness import attacks, audibility, problems, systems
 from benchmarks.robustness.attacks import Found
 from benchmarks.robustness.bounds import Masked
 from benchmarks.robustness.catalogue import Trial, masked_bounds
+from benchmarks.robustness.suite import Bench, Unit
+from benchmarks.robustness.systems import PAMT
 from pamt_metric import Metric
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
@@ -115,6 +118,26 @@ def hide(trial: Trial, distance: Distance) -> Outcome:
         (HIDE_PENALTY * excess - loud).backward()
         optimiser.step()
     return _outcome(trial, distance, random, best.delta)
+
+
+def collect(bench: Bench, indices: Sequence[int]) -> pd.DataFrame:
+    """Both questions to every distance on these clips, a row each."""
+    rows = []
+    for index in indices:
+        trial = bench.trial(Unit(bench.run, problems.PROBES[bench.task.kind][0], PAMT, 0, index))
+        for name, distance in distances(bench.metric).items():
+            for question, ask in (("raise", drive_up), ("hide", hide)):
+                rows.append(
+                    {
+                        "task": bench.task.name,
+                        "item": bench.task.items[index].name,
+                        "metric": name,
+                        "question": question,
+                        **asdict(ask(trial, distance)),
+                        "model": bench.metric.info.version,
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
 def _noise_to_mask(trial: Trial) -> Callable[[Float[Tensor, "time"]], Float[Tensor, ""]]:

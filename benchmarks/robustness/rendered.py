@@ -20,7 +20,7 @@ from benchmarks.robustness.clips import SAMPLE_RATE, Item, Task, seeded, spread
 
 SOUNDFONTS = ("FluidR3_GM.sf2", "TimGM6mb.sf2", "MuseScore_General_Lite.sf3")
 COVER_SONGS = 240
-COVER_VERSIONS = 4
+COVER_VERSIONS = 8
 COVER_START = 0.3
 """Where in the song the passage begins, as a share of its length: past the introduction."""
 STYLE_PATTERNS = {
@@ -41,13 +41,13 @@ _RECIPE = 2
 
 
 def covers(root: Path, *, duration_s: float, limit: int | None = None) -> Task:
-    """Songs of POP909 in four versions each, two of them other arrangements of the score."""
+    """Songs of POP909 in eight versions each, of the song's score and of other arrangements."""
     folders = sorted(path for path in (root / "music/pop909").glob("*") if path.is_dir())
     items = []
     for folder in spread(folders, limit or COVER_SONGS):
         main = folder / f"{folder.name}.mid"
         others = sorted(folder.glob(f"{folder.name}-v*.mid"))
-        scores = [main, main, *others, *others][:COVER_VERSIONS]
+        scores = [main, main, *([*others, main] * COVER_VERSIONS)][:COVER_VERSIONS]
         if not others or not main.is_file():
             continue
         for version, score in enumerate(scores):

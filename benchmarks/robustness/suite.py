@@ -159,8 +159,8 @@ class Bench:
 
 def units(run: Run, *, seeds: Sequence[int], n_item: int) -> Iterator[Unit]:
     """All units, clip by clip over tasks, seeds and systems: a run cut short is still balanced."""
-    bench = _bench(run)
-    chosen = {seed: _test_items(bench, seed, n_item) for seed in seeds}
+    bench = open_bench(run)
+    chosen = {seed: test_items(bench, seed, n_item) for seed in seeds}
     for place in range(n_item):
         for seed in seeds:
             if place >= len(chosen[seed]):
@@ -197,7 +197,7 @@ def execute(
 def attack(unit: Unit) -> pd.DataFrame:
     """All attacks of the run on one clip, a row each, the clean answer first."""
     torch.set_num_threads(1)
-    bench = _bench(unit.run)
+    bench = open_bench(unit.run)
     trial = bench.trial(unit)
     clean = attacks.strongest(trial.objective, trial.clean, [])
     outcomes = {CLEAN: clean}
@@ -214,7 +214,7 @@ def attack(unit: Unit) -> pd.DataFrame:
 
 def clean_quality(run: Run, *, seeds: Sequence[int]) -> pd.DataFrame:
     """Figures of every system and probe on the whole clean test split, and the layer chosen."""
-    bench = _bench(run)
+    bench = open_bench(run)
     rows = []
     for seed in seeds:
         for probe in problems.PROBES[bench.task.kind]:
@@ -257,7 +257,7 @@ def _row(bench: Bench, unit: Unit, trial: Trial, name: str, found: Found) -> dic
     }
 
 
-def _test_items(bench: Bench, seed: int, count: int) -> np.ndarray:
+def test_items(bench: Bench, seed: int, count: int) -> np.ndarray:
     """Clips to attack: of the seed's test clips so many at random, the same for every system."""
     probe = problems.PROBES[bench.task.kind][0]
     test = bench.problem(probe, systems.PAMT, seed).test
@@ -276,7 +276,7 @@ def _done(path: Path) -> set[tuple[str, ...]]:
 
 
 def _held(unit: Unit, done: set[tuple[str, ...]]) -> bool:
-    bench = _bench(unit.run)
+    bench = open_bench(unit.run)
     name = f"{bench.task.name}-{unit.probe}"
     task = name if bench.task.kind == "classification" else bench.task.name
     item, model = bench.task.items[unit.index].name, bench.metric.info.version
@@ -291,7 +291,8 @@ def _attacks() -> dict[str, catalogue.Attack]:
 
 
 @lru_cache(maxsize=4)
-def _bench(run: Run) -> Bench:
+def open_bench(run: Run) -> Bench:
+    """The run's bench, opened once in every process."""
     return Bench(run)
 
 

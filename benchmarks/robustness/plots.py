@@ -1,0 +1,103 @@
+"""Figures of the robustness benchmark; files depend on the results alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.datasets.table import groups, where
+from benchmarks.plots import OTHERS_COLOUR, OURS_COLOUR, grid, save
+from benchmarks.robustness import gains
+from benchmarks.robustness.catalogue import CLEAN, CONTROLS, PEAK_SNRS_DB
+from benchmarks.robustness.systems import ENCODER, PAMT
+
+COLOURS = {ENCODER: OTHERS_COLOUR, PAMT: OURS_COLOUR}
+CLEAN_AT_DB = 60
+"""Where the clean accuracy is drawn on the axis of ratios."""
+
+
+def by_attack(found: pd.DataFrame, path: Path) -> None:
+    """Accuracy under every attack, a panel for each task."""
+    shares = gains.accuracy(found)
+    tasks, names = list(dict.fromkeys(found["task"])), list(dict.fromkeys(found["attack"]))
+    figure, panels = grid(len(tasks), width=4.4, height=1.0 + 0.27 * len(names))
+    places = np.arange(len(names))[::-1]
+    for axes, task in zip(panels, tasks, strict=True):
+        for offset, system in ((0.2, ENCODER), (-0.2, PAMT)):
+            part = where(shares, (shares["task"] == task) & (shares["system"] == system))
+            by_name = dict(zip(part["attack"], part["accuracy"], strict=True))
+            values = [by_name.get(name, np.nan) for name in names]
+            axes.barh(places + offset, values, height=0.38, color=COLOURS[system], label=system)
+        axes.set_yticks(places, names, fontsize=7)
+        axes.set_title(task, fontsize=10)
+        axes.set_xlabel("answered rightly, %", fontsize=8)
+        axes.set_xlim(0, 100)
+    panels[0].legend(fontsize=7, loc="lower right")
+    save(figure, path)
+
+
+def by_size(found: pd.DataFrame, path: Path) -> None:
+    """Accuracy against signal-to-noise ratio, under PGD and under random noise."""
+    shares = gains.accuracy(found)
+    tasks = list(dict.fromkeys(found["task"]))
+    figure, panels = grid(len(tasks), width=3.6, height=3.0)
+    controls = {name: float(name.rpartition("-")[2]) for name in CONTROLS}
+    ladder = {CLEAN: float(CLEAN_AT_DB), **{f"pgd-peak-{snr}": float(snr) for snr in PEAK_SNRS_DB}}
+    for axes, task in zip(panels, tasks, strict=True):
+        for system in (ENCODER, PAMT):
+            part = where(shares, (shares["task"] == task) & (shares["system"] == system))
+            by_name = dict(zip(part["attack"], part["accuracy"], strict=True))
+            for places, style, kind in ((ladder, "o-", "PGD"), (controls, "x:", "noise")):
+                shown = {x: by_name[name] for name, x in places.items() if name in by_name}
+                label = f"{system}, {kind}"
+                axes.plot(
+                    list(shown), list(shown.values()), style, color=COLOURS[system], label=label
+                )
+        ticks = [CLEAN_AT_DB, *PEAK_SNRS_DB]
+        axes.set_xticks(ticks, ["clean", *map(str, PEAK_SNRS_DB)])
+        axes.invert_xaxis()
+        axes.set_ylim(0, 100)
+        axes.set_title(task, fontsize=10)
+        axes.set_xlabel("signal-to-noise ratio, dB", fontsize=8)
+        axes.set_ylabel("answered rightly, %", fontsize=8)
+    panels[0].legend(fontsize=7)
+    save(figure, path)
+
+
+def by_audibility(found: pd.DataFrame, path: Path) -> None:
+    """Accuracy under every attack against how audible its perturbations were."""
+    measures = {"nmr_db": "noise-to-mask ratio, dB", "jnd": "distance, JND"}
+    figure, panels = grid(len(measures), width=4.4, height=3.4)
+    attacked = where(found, found["attack"] != CLEAN)
+    for axes, (measure, label) in zip(panels, measures.items(), strict=True):
+        for (system,), part in groups(attacked, ["system"]):
+            by_name = part.groupby("attack", sort=False)
+            x, y = by_name[measure].median(), 100.0 * by_name["correct"].mean()
+            axes.plot(x, y, "o", color=COLOURS[system], label=system, alpha=0.8)
+            for name in x.index:
+                if np.isfinite(x[name]):
+                    axes.annotate(name, (x[name], y[name]), fontsize=5, alpha=0.8)
+        axes.set_xlabel(f"median {label}", fontsize=8)
+        axes.set_ylabel("answered rightly, %", fontsize=8)
+        axes.set_ylim(0, 100)
+    panels[0].legend(fontsize=7)
+    save(figure, path)
+
+
+def evidence(table: pd.DataFrame, path: Path) -> None:
+    """Margin by steps, and accuracy by the size of the perturbation."""
+    figure, (left, right) = grid(2, width=4.4, height=3.2)
+    for (system,), part in groups(table, ["system"]):
+        steps = where(part, part["kind"] == "steps").groupby("x")["margin"].mean()
+        left.plot(steps.index, steps, "o-", color=COLOURS[system], label=system)
+        budget = where(part, part["kind"] == "budget").groupby("x")["correct"].mean()
+        right.plot(budget.index, 100.0 * budget, "o-", color=COLOURS[system], label=system)
+    left.set_xscale("log")
+    left.set_xlabel("gradient steps", fontsize=8)
+    left.set_ylabel("mean margin of the best wrong answer", fontsize=8)
+    right.invert_xaxis()
+    right.set_xlabel("signal-to-noise ratio, dB", fontsize=8)
+    right.set_ylabel("answered rightly, %", fontsize=8)
+    right.set_ylim(bottom=0)
+    left.legend(fontsize=7)
+    save(figure, path)
