@@ -15,7 +15,15 @@ from benchmarks.robustness.catalogue import ATTACKS, CONTROLS, Effort
 from pamt_metric import checkpoint
 from pamt_metric.errors import InputError
 
-SMALL = Effort(steps=4, restarts=1, cw_rounds=1, queries=8, places=2, universal_clips=2)
+SMALL = Effort(
+    steps=2,
+    restarts=1,
+    cw_rounds=1,
+    queries=4,
+    places=2,
+    universal_clips=2,
+    universal_rounds=2,
+)
 SMALL_LIMIT = 8
 """Pieces of each style, and songs, of the small run."""
 EVIDENCE_ITEMS = 8
@@ -68,11 +76,8 @@ def robustness(
         )
         used = range(1 if small else seeds)
         clean = suite.clean_quality(run, seeds=used)
-        replace_rows(
-            clean,
-            results.with_name(suite.CLEAN_NAME),
-            keys=["task", "system", "seed", "measure"],
-        )
+        keys = ["task", "system", "seed", "measure"]
+        replace_rows(clean, results.with_name(suite.CLEAN_NAME), keys=keys)
         console.print(tables.clean(clean))
         with progress_bar() as progress:
             everything = list(suite.units(run, seeds=used, n_item=2 if small else items))
@@ -84,10 +89,11 @@ def robustness(
                 on_unit=partial(progress.advance, bar),
             )
         if evidence:
-            _evidence(run, results.parent, n_item=2 if small else EVIDENCE_ITEMS)
+            _evidence(run, results.parent, n_item=1 if small else EVIDENCE_ITEMS)
     found = suite.read(results)
     console.print(tables.accuracy(found))
-    console.print(tables.gain(found, list(ATTACKS)))
+    if counted := [name for name in ATTACKS if name in set(found["attack"])]:
+        console.print(tables.gain(found, counted))
 
 
 def _evidence(run: suite.Run, folder: Path, *, n_item: int) -> None:

@@ -22,24 +22,24 @@ FILE_NAME = "robustness-evidence.csv"
 STEP_COUNTS = (1, 5, 10, 20, 40, 80)
 STEPS_SNR_DB = 40
 BUDGET_SNRS_DB = (60, 50, 40, 30, 20, 10, 0)
-BUDGET_STEPS = 40
 TRANSFER_SNR_DB = 30
 
 
 def by_steps(trial: Trial) -> Iterator[dict[str, object]]:
     """Largest margin reached after so many steps of one run that does not stop."""
     reached: list[float] = []
+    counts = [count for count in STEP_COUNTS if count <= 2 * trial.effort.steps]
     attacks.pgd(
         trial.objective,
         trial.clean,
         peak_at(trial.clean, STEPS_SNR_DB),
-        steps=max(STEP_COUNTS),
+        steps=max(counts),
         restarts=1,
         generator=trial.generator(),
         stop=False,
         on_margin=reached.append,
     )
-    for count in STEP_COUNTS:
+    for count in counts:
         yield {"kind": "steps", "x": count, "margin": reached[count]}
 
 
@@ -53,7 +53,7 @@ def by_budget(trial: Trial) -> Iterator[dict[str, object]]:
                 trial.objective,
                 trial.clean,
                 bounds,
-                steps=BUDGET_STEPS,
+                steps=trial.effort.steps,
                 restarts=1,
                 generator=trial.generator(),
                 start=None if start is None else start.delta,

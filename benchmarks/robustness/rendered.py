@@ -47,7 +47,7 @@ def covers(root: Path, *, duration_s: float, limit: int | None = None) -> Task:
     for folder in spread(folders, limit or COVER_SONGS):
         main = folder / f"{folder.name}.mid"
         others = sorted(folder.glob(f"{folder.name}-v*.mid"))
-        scores = [main, main, *([*others, main] * COVER_VERSIONS)][:COVER_VERSIONS]
+        scores = ([main, main, *others, *others] * COVER_VERSIONS)[:COVER_VERSIONS]
         if not others or not main.is_file():
             continue
         for version, score in enumerate(scores):

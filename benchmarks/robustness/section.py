@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks import markdown
 from benchmarks.datasets.table import groups, where
 from benchmarks.results_file import read_results
-from benchmarks.robustness import evidence, gains, metric_attack, plots, suite
+from benchmarks.robustness import chroma, evidence, gains, metric_attack, plots, suite
 from benchmarks.robustness.catalogue import ATTACKS, CLEAN
 from benchmarks.robustness.systems import ENCODER, PAMT
 
@@ -54,19 +54,21 @@ def _clean(path: Path) -> str:
     rows = []
     for (task, measure), part in groups(quality, ["task", "measure"]):
         cells = []
-        for system in (ENCODER, PAMT):
+        for system in (ENCODER, PAMT, chroma.NAME):
             values = where(part, part["system"] == system)["value"].to_numpy()
-            cells.append(f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})")
-        rows.append((task, measure, *cells, f"{part['n_test'].mean():.0f}"))
-    head = ("task", "clean, all test clips", ENCODER, PAMT, "clips a seed")
+            spread = f" ({values.min():.3f} to {values.max():.3f})" * (len(values) > 1)
+            cells.append(f"{values.mean():.3f}{spread}" if len(values) else "-")
+        rows.append((str(task), str(measure), *cells, f"{part['n_test'].mean():.0f}"))
+    head = ("task", "clean, all test clips", ENCODER, PAMT, chroma.NAME, "clips a seed")
     return markdown.table(head, rows)
 
 
 def _gains(found: pd.DataFrame) -> str:
     rows = []
+    counted = [name for name in ATTACKS if name in set(found["attack"])]
     for task in [*dict.fromkeys(found["task"]), "mean"]:
         part = found if task == "mean" else where(found, found["task"] == task)
-        robust = gains.mean_gain(part, list(ATTACKS))
+        robust = gains.mean_gain(part, counted)
         clean = gains.mean_gain(part, [CLEAN])
         rows.append(
             (

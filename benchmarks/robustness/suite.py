@@ -6,7 +6,7 @@ already are not run again: a run that was interrupted goes on.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -22,6 +22,7 @@ from benchmarks.robustness import (
     attacks,
     audibility,
     catalogue,
+    chroma,
     clips,
     natural,
     problems,
@@ -213,26 +214,34 @@ def attack(unit: Unit) -> pd.DataFrame:
 
 
 def clean_quality(run: Run, *, seeds: Sequence[int]) -> pd.DataFrame:
-    """Figures of every system and probe on the whole clean test split, and the layer chosen."""
+    """Figures of every system and probe on the whole clean test split, and the layer chosen.
+
+    Where songs are looked up, those of the chroma baseline on the first seed stand beside them.
+    """
     bench = open_bench(run)
-    rows = []
+    rows: list[dict[str, object]] = []
+
+    def keep(quality: Mapping[str, float], **where: object) -> None:
+        common = {**where, "model": bench.metric.info.version}
+        rows.extend({"measure": name, "value": x, **common} for name, x in quality.items())
+
     for seed in seeds:
         for probe in problems.PROBES[bench.task.kind]:
             for system in systems.SYSTEMS:
                 problem = bench.problem(probe, system, seed)
-                rows += [
-                    {
-                        "task": problem.name,
-                        "system": system,
-                        "seed": seed,
-                        "measure": measure,
-                        "value": value,
-                        "layer": problem.choice,
-                        "n_test": len(problem.test),
-                        "model": bench.metric.info.version,
-                    }
-                    for measure, value in problem.quality.items()
-                ]
+                keep(
+                    problem.quality,
+                    task=problem.name,
+                    system=system,
+                    seed=seed,
+                    layer=problem.choice,
+                    n_test=len(problem.test),
+                )
+    if bench.task.kind == "retrieval":
+        test = bench.split(seeds[0]).test
+        found = chroma.quality(bench.task, bench.store, test)
+        place = {"task": bench.task.name, "system": chroma.NAME, "seed": seeds[0]}
+        keep(found, **place, layer=-1, n_test=len(set(clips.groups_of(bench.task.items)[test])))
     return pd.DataFrame(rows)
 
 
