@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -161,7 +160,7 @@ class Hook(BuildHookInterface):
     def repository(self, tmp_path):
         """A clone whose build writes the time into the package."""
         folder = tmp_path / "clone"
-        subprocess.run(["git", "clone", "--quiet", f"file://{ROOT}", folder], check=True)
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
         (folder / "hatch_build.py").write_text(self.HOOK)
         with (folder / "pyproject.toml").open("a") as file:
             file.write("\n[tool.hatch.build.hooks.custom]\n")
@@ -181,4 +180,3 @@ class Hook(BuildHookInterface):
         assert done.returncode == 1
         assert f"release: two builds of {NAME}" in done.stderr
         assert files(tmp_path / "built") == set()
-        shutil.rmtree(repository)

@@ -67,7 +67,6 @@ def write_sounds() -> None:
 def check_command() -> dict[str, float]:
     """`pamt` knows its model, and orders the sounds; returns its distances."""
     assert f"pamt-mini  {pamt_metric.__version__}" in run(PAMT, "info")
-    assert run(PAMT, "--version").split()[-1] == pamt_metric.__version__
     told = json.loads(
         run(PAMT, "score", "chord.wav", "chord.wav", "noisy.wav", "beat.wav", "--json")
     )

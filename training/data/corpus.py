@@ -24,8 +24,8 @@ import scipy.signal
 import soxr
 
 from pamt_metric.errors import InputError
-from training.config import CorpusConfig
 from training.data import render, sources
+from training.pretrain_config import CorpusConfig
 
 FRAME_RATE = 75
 SAMPLE_RATES = (24000, 48000)
