@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pamt_metric import checkpoint, hub
 from pamt_metric.encoders import mert_files
 from pamt_metric.encoders.mert import MertEncoder
