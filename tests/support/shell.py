@@ -69,4 +69,4 @@ def assert_one_error(done: Any, *words: str) -> None:
     assert done.stderr.startswith("pamt: "), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     for word in words:
-        assert word in done.stderr
+        assert word in done.stderr, done.stderr
