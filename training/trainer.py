@@ -87,11 +87,11 @@ class Trainer:
             for name, value in (parts | {"total": total}).items():
                 values[name] = values.get(name, 0.0) + value.item() / n_draws
         self.processes.average_gradients(self.model.parameters())
-        self.accelerator.clip_grad_norm_(self.model.head.parameters(), self.config.clip_norm)
+        norm = self.accelerator.clip_grad_norm_(self.model.head.parameters(), self.config.clip_norm)
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
-        return values
+        return values | {"gradient_norm": float(norm)}
 
     def summary(self) -> dict[str, float]:
         """Mean agreement with the studies of each dataset that were trained on, orderings held."""
