@@ -181,3 +181,27 @@ class TestVersions:
         )
         assert done.returncode == 2
         assert "'9.9.9'; is the tag's commit checked out?" in done.stderr
+
+
+@pytest.mark.slow
+def test_publishing_puts_the_site_on_a_branch_and_leaves_what_is_the_same(tmp_path):
+    remote = tmp_path / "remote.git"
+    git = ["git", "-C", remote]
+    subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
+    names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+    for told in ("dev is on gh-pages", "dev is as it was"):
+        done = subprocess.run(
+            [ROOT / "scripts/publish-docs", remote],
+            env=os.environ | dict.fromkeys(names, "nobody"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout
+    tree = subprocess.run(
+        [*git, "ls-tree", "--name-only", "gh-pages"], capture_output=True, text=True, check=True
+    )
+    assert tree.stdout.split() == [".nojekyll", "dev", "index.html", "versions.html"]
+    log = subprocess.run([*git, "rev-list", "gh-pages"], capture_output=True, text=True, check=True)
+    assert len(log.stdout.split()) == 1

@@ -98,6 +98,7 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
         "consistency",
         "same_content",
         "contrast",
+        "gradient_norm",
         "total",
     }
     after = weights(trainer)
