@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from pamt_metric.errors import CheckpointError
 from pamt_metric.metric import Metric
@@ -87,11 +88,12 @@ class Trainer:
             for name, value in (parts | {"total": total}).items():
                 values[name] = values.get(name, 0.0) + value.item() / n_draws
         self.processes.average_gradients(self.model.parameters())
-        norm = self.accelerator.clip_grad_norm_(self.model.head.parameters(), self.config.clip_norm)
+        self.accelerator.unscale_gradients()
+        norm = nn.utils.clip_grad_norm_(self.model.head.parameters(), self.config.clip_norm)
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
-        return values | {"gradient_norm": float(norm)}
+        return values | {"gradient_norm": norm.item()}
 
     def summary(self) -> dict[str, float]:
         """Mean agreement with the studies of each dataset that were trained on, orderings held."""
