@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: `make docs`, or the test of `tests/test_site.py`.
+"""How Sphinx builds the site: `make docs`, `scripts/publish-docs`, or `tests/test_site.py`.
 
 A warning is an error, nothing is fetched while building, and no page loads anything from elsewhere.
 """
@@ -23,7 +23,8 @@ extensions = [
     "command_help",
     "written_signatures",
 ]
-exclude_patterns = ["extensions"]
+exclude_patterns = ["extensions", "templates"]
+templates_path = ["templates"]
 
 # What stands in single backticks in a docstring links to where that name is documented, if it is.
 default_role = "py:obj"
@@ -38,7 +39,6 @@ toc_object_entries_show_parents = "hide"
 myst_heading_anchors = 3
 
 html_theme = "furo"
-html_title = f"pamt-metric {release}"
 html_copy_source = False
 html_show_copyright = False
 html_show_sourcelink = False

@@ -9,11 +9,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import soundfile
+from packaging.version import Version
 
 from pamt_metric import checkpoint, hub
 from tests.support import shell, signals
@@ -27,6 +29,10 @@ ENCODER = {
     "pytorch_model.bin": b"weights",
 }
 UNNEEDED = {"README.md": b"card", "modeling_MERT.py": b"raise SystemExit", "MERT_fairseq.pt": b"?"}
+needs_retries = pytest.mark.skipif(
+    Version(metadata.version("huggingface_hub")) < Version("1"),
+    reason="the client before 1.0 does not go on by itself; the command says to try again",
+)
 CHUNK = 10 * 1024 * 1024
 """Bytes that the client writes at once: what came of a chunk that broke off is lost."""
 # Any attempt to open a connection, whatever library makes it.
@@ -224,6 +230,7 @@ class TestBrokenDownload:
     def ranges(self, server, hub_id):
         return [r.headers.get("range") for r in server.asked("GET", hub_id) if r.is_storage]
 
+    @needs_retries
     def test_goes_on_where_the_connection_broke(self, server, pamt, big):
         weights = big("b/cut", cut_at=[CHUNK + 5])
         done = pamt("download", "b/cut")
@@ -231,6 +238,7 @@ class TestBrokenDownload:
         assert (Path(done.stdout.strip()) / "pytorch_model.bin").read_bytes() == weights
         assert self.ranges(server, "b/cut") == [None, f"bytes={CHUNK}-"]
 
+    @needs_retries
     def test_goes_on_in_a_later_process(self, server, pamt, python, big):
         weights = big("b/later", cut_at=[CHUNK + 5], status_after_cut=503)
         assert_one_error(pamt("download", "b/later"), "b/later", "answers 503; try again later")

@@ -22,7 +22,7 @@ from pamt_metric.errors import ConfigError
 from tests.support.hub_server import TOKEN, HubServer, sha256
 from training import __main__ as stages
 from training import head_model, publish
-from training.config import HeadConfig, JointConfig
+from training.head_config import HeadConfig, JointConfig
 
 GOLDEN = Path(__file__).parent / "golden/mert"
 ENCODER = "m-a-p/MERT-v1-330M"

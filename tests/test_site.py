@@ -1,10 +1,12 @@
 """The site builds without a warning or a network, and names everything that is public.
 
-`make docs` builds the same into `site/`.
+`make docs` builds the same into `site/`, `scripts/publish-docs` beside other versions.
 """
 
 import importlib
+import os
 import re
+import runpy
 import subprocess
 import sys
 import zlib
@@ -25,17 +27,7 @@ PUBLIC_MODULES = (
     "pamt_metric.psychoacoustics",
     "pamt_metric.torchmetrics",
 )
-# Sphinx, in a process where any attempt to open a connection ends it.
-BUILD = """
-import socket, sys
-def refuse(*arguments, **_):
-    raise SystemExit(f"asked for the network: {arguments}")
-for name in ("connect", "connect_ex", "sendto"):
-    setattr(socket.socket, name, refuse)
-socket.getaddrinfo = socket.gethostbyname = refuse
-from sphinx.cmd.build import main
-sys.exit(main(sys.argv[1:]))
-"""
+VERSIONS = ROOT / "docs/versions.py"
 # Where each tag names what a browser loads without being asked.
 LOADED = {
     "audio": "src", "embed": "src", "iframe": "src", "img": "src", "link": "href", "object": "data",
@@ -63,17 +55,24 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    arguments = ["--fail-on-warning", "--keep-going", "--quiet", "--builder", "html"]
+def published(tmp_path_factory):
+    """A folder of versions, beside which the site was built where no socket connects."""
+    folder = tmp_path_factory.mktemp("published")
+    offline = os.pathsep.join([str(ROOT / "tests/support/offline"), *sys.path])
     done = subprocess.run(
-        [sys.executable, "-c", BUILD, *arguments, ROOT / "docs", folder],
+        [sys.executable, VERSIONS, "dev", folder, "--quiet"],
+        env=os.environ | {"PYTHONPATH": offline},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="module")
+def site(published):
+    return published / "dev"
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +128,80 @@ def test_commands_are_listed_with_their_options(site):
     text = re.sub(r"<[^>]+>", "", (site / "commands.html").read_text(encoding="utf-8"))
     assert "Usage: pamt score [OPTIONS]" in text
     assert "--fail-over" in text
+
+
+def test_every_page_shows_its_version_and_leads_to_the_others(published, site, pages):
+    sidebars = [path for path in pages if path.name != "versions.html"]
+    assert sidebars
+    for path in sidebars:
+        text = path.read_text(encoding="utf-8")
+        assert re.search(r"Version dev\s*\|", text), path
+        (link,) = re.findall(r'href="([^"]*versions\.html)"', text)
+        assert (path.parent / link).resolve() == published / "versions.html"
+
+
+class TestVersions:
+    @pytest.fixture
+    def listed(self, tmp_path):
+        """Writes the list for a folder of versions; returns what it leads to."""
+
+        def write(*names):
+            for name in names:
+                (tmp_path / name).mkdir()
+                (tmp_path / name / "index.html").write_text(f"site of {name}")
+            runpy.run_path(str(VERSIONS))["write_list"](tmp_path)
+            return re.findall(r'href="([^"]*)/index', (tmp_path / "versions.html").read_text())
+
+        return write
+
+    def test_lists_the_newest_release_first(self, listed, tmp_path):
+        assert listed("0.9.0", "0.10.0", "dev") == ["stable", "dev", "0.10.0", "0.9.0"]
+        assert (tmp_path / "stable/index.html").read_text() == "site of 0.10.0"
+        assert "url=stable/index.html" in (tmp_path / "index.html").read_text()
+
+    def test_a_new_release_becomes_the_stable_one(self, listed, tmp_path):
+        listed("0.9.0")
+        assert listed("1.0.0") == ["stable", "1.0.0", "0.9.0"]
+        assert (tmp_path / "stable/index.html").read_text() == "site of 1.0.0"
+
+    def test_a_candidate_does_not(self, listed, tmp_path):
+        assert listed("0.9.0", "1.0.0rc1") == ["stable", "1.0.0rc1", "0.9.0"]
+        assert (tmp_path / "stable/index.html").read_text() == "site of 0.9.0"
+
+    def test_without_a_release_the_way_in_leads_to_dev(self, published):
+        assert "url=dev/index.html" in (published / "index.html").read_text()
+        assert not (published / "stable").exists()
+
+    def test_another_version_than_the_checkout_is_refused(self, tmp_path):
+        done = subprocess.run(
+            [sys.executable, VERSIONS, "9.9.9", tmp_path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "'9.9.9'; is the tag's commit checked out?" in done.stderr
+
+
+@pytest.mark.slow
+def test_publishing_puts_the_site_on_a_branch_and_leaves_what_is_the_same(tmp_path):
+    remote = tmp_path / "remote.git"
+    git = ["git", "-C", remote]
+    subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
+    names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+    for told in ("dev is on gh-pages", "dev is as it was"):
+        done = subprocess.run(
+            [ROOT / "scripts/publish-docs", remote],
+            env=os.environ | dict.fromkeys(names, "nobody"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout
+    tree = subprocess.run(
+        [*git, "ls-tree", "--name-only", "gh-pages"], capture_output=True, text=True, check=True
+    )
+    assert tree.stdout.split() == [".nojekyll", "dev", "index.html", "versions.html"]
+    log = subprocess.run([*git, "rev-list", "gh-pages"], capture_output=True, text=True, check=True)
+    assert len(log.stdout.split()) == 1

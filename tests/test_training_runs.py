@@ -20,6 +20,11 @@ SERVER = ROOT / "tests" / "support" / "stage_server.py"
 N_STEPS = 12
 # Two processes add up in another order.
 TOLERANCE = 1e-3
+# As in training/README.md, on ports of their own.
+LAUNCHERS = (
+    ("torchrun", "--standalone", "--nproc-per-node", "2"),
+    ("accelerate", "launch", "--cpu", "--num_processes", "2", "--main_process_port", "0"),
+)
 
 pytestmark = pytest.mark.slow
 
@@ -103,13 +108,18 @@ def encoder(root, pretrain):
 
 
 @pytest.fixture(scope="module")
-def train_head(server, root, encoder):
-    """Runs a stage that trains the head; all share the features that the first computes."""
+def head_arguments(root, encoder):
+    """What the stages that train the head share, the features of the first of them too."""
+    arguments = ["--config", root / "head.yaml", "--pretrain", root / "pretrain.yaml"]
+    return [*arguments, "--encoder", encoder, "--data", root / "data", "--work", root / "heads"]
+
+
+@pytest.fixture(scope="module")
+def train_head(server, head_arguments):
+    """Runs a stage that trains the head."""
 
     def run(stage, name, *more, **how):
-        arguments = ["--config", root / "head.yaml", "--pretrain", root / "pretrain.yaml"]
-        arguments += ["--encoder", encoder, "--data", root / "data", "--work", root / "heads"]
-        return server(stage, *arguments, "--name", name, *more, **how)
+        return server(stage, *head_arguments, "--name", name, *more, **how)
 
     return run
 
@@ -262,6 +272,27 @@ def test_joint_training_on_two_processes_takes_the_steps_of_one(root, train_head
     assert_close(losses(root / "heads" / "two"), losses(joint))
 
 
+@pytest.mark.parametrize("launcher", LAUNCHERS, ids=lambda words: words[0])
+def test_a_launcher_s_processes_take_the_steps_of_one(root, joint, head_arguments, launcher):
+    name, *options = launcher
+    program = Path(sys.executable).with_name(name)
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "HF_HOME": str(root / "no-defaults-of-the-user"),
+    }
+    done = subprocess.run(
+        [program, *options, "-m", "training", "joint", *head_arguments, "--name", name],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_close(losses(root / "heads" / name), losses(joint))
+
+
 def test_alignment_goes_on_from_contrast(root, train_head, joint):
     (early,) = train_head("align", "align", "--start", root / "heads" / "contrast")
     assert early[0] == 2
@@ -272,7 +303,11 @@ def test_alignment_goes_on_from_contrast(root, train_head, joint):
     both = train_head("contrast", "contrast-two", world=2)
     assert [code for code, _ in both] == [0, 0], both
     assert_close(losses(root / "heads" / "contrast-two"), losses(root / "heads" / "contrast"))
-    assert {name for name, value in contrast.items() if value} == {"contrast", "total"}
+    assert {name for name, value in contrast.items() if value} == {
+        "contrast",
+        "gradient_norm",
+        "total",
+    }
     (done,) = train_head("align", "align", "--start", root / "heads" / "contrast", "--steps", 1)
     assert done[0] == 0, done[1]
     align = losses(root / "heads" / "align")["train", 1]

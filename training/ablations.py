@@ -27,9 +27,9 @@ from benchmarks.summary import by_dataset, differences
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import ALIGNED, EVIDENCE, POOLED
-from training.config import HeadStageConfig
 from training.data.alignment_set import AlignmentSet, Study, rated_studies, studies_of
 from training.data.features import pick_layers
+from training.head_config import HeadStageConfig
 from training.head_model import make_metric
 from training.head_stages import Inputs, make_parser, make_trainer, read_inputs
 from training.trainer import run

@@ -18,13 +18,13 @@ import soxr
 import torch
 
 from benchmarks.datasets import synthetic
+from benchmarks.masked_noise import add_masked_noise
 from pamt_metric import audio
 from pamt_metric.checkpoint import load
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 from training.data import adversarial
 from training.data.families import FAMILIES
 from training.data.ladders import MASKED_LEVELS_DB, MASKED_NOISE, at_listening_level
-from benchmarks.masked_noise import add_masked_noise
 from training.progress import set_up_logging
 
 TABLE_FILE = "degradations.csv"

@@ -15,9 +15,9 @@ from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import ALIGNED, EVIDENCE, mean_over_map, pooled_differences
 from pamt_metric.head import Embedding, SequenceHead
 from pamt_metric.metric import Metric
-from training.config import HeadStageConfig
 from training.data.alignment_set import Ladder, Study
 from training.data.features import EAR_EVIDENCE, ClipSet, PairSet
+from training.head_config import HeadStageConfig
 
 PART_OF_QUESTION = {"": "combine", "interference": "added", "quality": "missing"}
 """Which part of the distance answers what listeners were asked. How much else is heard beside a

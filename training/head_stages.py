@@ -14,16 +14,11 @@ from accelerate import Accelerator
 
 from benchmarks.datasets import find_root
 from pamt_metric.encoders.mert import MertEncoder
-from training.config import (
-    AlignConfig,
-    ContrastConfig,
-    HeadStageConfig,
-    JointConfig,
-    PretrainConfig,
-    load_config,
-)
+from training.config import load_config
 from training.data.alignment_set import AlignmentSet, Study, build_alignment_set
+from training.head_config import AlignConfig, ContrastConfig, HeadStageConfig, JointConfig
 from training.head_model import make_metric
+from training.pretrain_config import PretrainConfig
 from training.processes import make_accelerator
 from training.progress import set_up_logging
 from training.trainer import Trainer

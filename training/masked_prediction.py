@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import HubertConfig, HubertModel
 
-from training.config import EncoderConfig, ObjectiveConfig
+from training.pretrain_config import EncoderConfig, ObjectiveConfig
 from training.teachers import CQT_N_BINS, SAMPLE_RATE
 from training.window_sampler import Batch
 

@@ -21,11 +21,11 @@ from pamt_metric.evidence import Encoded, unshared
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import EarTokens
 from training import losses
-from training.config import HeadStageConfig
 from training.data.alignment_set import Ladder, Study
 from training.data.families import SEVERE
 from training.data.features import join_tokens, pick_tokens
 from training.data.ladders import MASKED_LEVELS_DB
+from training.head_config import HeadStageConfig
 from training.head_model import HeadModel
 from training.processes import Processes
 

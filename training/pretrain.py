@@ -19,9 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pamt_metric.errors import ConfigError
-from training.config import PretrainConfig, load_config
+from training.config import load_config
 from training.data.corpus import build_corpus
 from training.data.streams import MixedStream
+from training.pretrain_config import PretrainConfig
 from training.pretraining import Pretraining
 from training.processes import make_accelerator
 from training.progress import (

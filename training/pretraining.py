@@ -6,7 +6,6 @@ steps; each share's losses are its part of the mean over the whole batch.
 """
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -20,9 +19,10 @@ from torch import Tensor, nn
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
 from pamt_metric.errors import CheckpointError, ConfigError
-from training.config import PretrainConfig
 from training.masked_prediction import MaskedPrediction
+from training.pretrain_config import PretrainConfig
 from training.processes import Processes, make_accelerator
+from training.run_state import read_state, write_state
 from training.teachers import SAMPLE_RATE
 from training.window_sampler import WindowSampler
 
@@ -191,12 +191,7 @@ class Pretraining:
             "optimizer": self.optimizer.state_dict(),
             "scaler": {} if scaler is None else scaler.state_dict(),
         }
-        partial = self.checkpoint_path.with_suffix(".tmp")
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.checkpoint_path)
+        write_state(state, self.checkpoint_path)
         export_encoder(self.model, self.work / "encoder")
 
     def start_from(self, folder: Path) -> None:
@@ -226,7 +221,7 @@ class Pretraining:
         """
         if not self.checkpoint_path.is_file():
             return
-        state = torch.load(self.checkpoint_path, weights_only=True, map_location="cpu")
+        state = read_state(self.checkpoint_path)
         if state["encoder"] != asdict(self.config.encoder):
             raise CheckpointError(
                 f"{self.checkpoint_path} holds an encoder of {state['encoder']}, the configuration "

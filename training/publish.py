@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pamt_metric import checkpoint, hub
 from pamt_metric.encoders import mert_files
 from pamt_metric.encoders.mert import MertEncoder
@@ -25,10 +23,11 @@ from pamt_metric.errors import ConfigError
 from pamt_metric.hub_client import LOG_IN, client
 from pamt_metric.metric import Metric
 from training.calibrate import CALIBRATION_FILE
-from training.config import HeadStageConfig
+from training.head_config import HeadStageConfig
 from training.head_model import head_arguments, make_metric
 from training.head_stages import add_stage_argument, read_stage_config, run_folder
 from training.model_card import CARD_FILE, model_card
+from training.run_state import read_state
 from training.trainer import CHECKPOINT_FILE
 
 DEFAULT_LICENCE = "CC-BY-4.0"
@@ -52,7 +51,7 @@ class Release:
 def load_trained(config: HeadStageConfig, encoder: MertEncoder, run: Path) -> Metric:
     """The metric at the end of a run, with its calibration."""
     metric = make_metric(config, encoder)
-    state = torch.load(run / CHECKPOINT_FILE, weights_only=True, map_location="cpu")
+    state = read_state(run / CHECKPOINT_FILE)
     metric.head.load_state_dict(state["head"])
     metric.pair.load_state_dict(state["pair"])
     metric.pair.scale.fill_(read_calibration(run)["scale"])

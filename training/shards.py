@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.config import StreamConfig
 from training.data import public_corpora, shards
 from training.data.streams import split_aside
+from training.pretrain_config import StreamConfig
 from training.progress import set_up_logging
 
 _log = logging.getLogger(__name__)

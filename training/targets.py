@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.config import TeacherConfig
 from training.data.corpus import Corpus
+from training.pretrain_config import TeacherConfig
 from training.teachers import (
     CQT_N_BINS,
     N_MELS,

@@ -6,22 +6,23 @@ that was not does, and several processes take the steps of one.
 
 import logging
 import math
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from pamt_metric.errors import CheckpointError
 from pamt_metric.metric import Metric
-from training.config import HeadStageConfig
 from training.data.alignment_set import Ladder, Study
+from training.head_config import HeadStageConfig
 from training.head_model import HeadModel, fit_head
 from training.objective import Objective
 from training.processes import Processes, make_accelerator
 from training.progress import Journal, StopRequest, exit_stopped, progress_bar, short
+from training.run_state import read_state, write_state
 
 CHECKPOINT_FILE = "joint.pt"
 LOG_EVERY = 50
@@ -87,11 +88,12 @@ class Trainer:
             for name, value in (parts | {"total": total}).items():
                 values[name] = values.get(name, 0.0) + value.item() / n_draws
         self.processes.average_gradients(self.model.parameters())
-        self.accelerator.clip_grad_norm_(self.model.head.parameters(), self.config.clip_norm)
+        self.accelerator.unscale_gradients()
+        norm = nn.utils.clip_grad_norm_(self.model.head.parameters(), self.config.clip_norm)
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
-        return values
+        return values | {"gradient_norm": norm.item()}
 
     def summary(self) -> dict[str, float]:
         """Mean agreement with the studies of each dataset that were trained on, orderings held."""
@@ -112,13 +114,7 @@ class Trainer:
             "cached": self.objective.cached,
             "scaler": {} if scaler is None else scaler.state_dict(),
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{CHECKPOINT_FILE}.tmp"
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.folder / CHECKPOINT_FILE)
+        write_state(state, self.folder / CHECKPOINT_FILE)
 
     def resume(self) -> None:
         """Take up the last checkpoint, if there is one."""
@@ -151,7 +147,7 @@ class Trainer:
         self._load(folder / CHECKPOINT_FILE)
 
     def _load(self, path: Path) -> dict:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = read_state(path)
         self.model.head.load_state_dict(state["head"])
         self.model.pair.load_state_dict(state["pair"])
         self.model.log_scale.data.copy_(state["log_scale"])

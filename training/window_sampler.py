@@ -23,8 +23,8 @@ from torch import Tensor
 
 from pamt_metric.encoders import windows
 from pamt_metric.encoders.normalization import NORMALIZE_EPSILON
-from training.config import ObjectiveConfig, PretrainConfig
 from training.data.corpus import FRAME_RATE
+from training.pretrain_config import ObjectiveConfig, PretrainConfig
 from training.teachers import SAMPLE_RATE
 from training.windows import CachedWindows, Place, StreamedWindows
 

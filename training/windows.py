@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pamt_metric.encoders import windows
-from training.config import PretrainConfig
 from training.data.corpus import FRAME_RATE, Clip, Corpus
 from training.data.streams import MixedStream
+from training.pretrain_config import PretrainConfig
 from training.targets import Targets, Teacher
 from training.teachers import SAMPLE_RATE
 

@@ -66,7 +66,7 @@ def run(
 def assert_one_error(done: Any, *words: str) -> None:
     """One line on stderr, with all of `words`, and exit code 2."""
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("pamt: ")
+    assert done.stderr.startswith("pamt: "), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     for word in words:
-        assert word in done.stderr
+        assert word in done.stderr, done.stderr

@@ -9,9 +9,9 @@ from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import ALIGNED, EVIDENCE, POOLED
 from tests.support import signals
 from training import ablations
-from training.config import HeadConfig, JointConfig
 from training.data.alignment_set import AlignmentSet, Study
 from training.data.features import clip_features, pair_features
+from training.head_config import HeadConfig, JointConfig
 from training.head_model import make_metric
 from training.head_stages import Inputs
 from training.processes import make_accelerator

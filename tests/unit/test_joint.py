@@ -11,10 +11,10 @@ from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import EVIDENCE
 from tests.support import signals
 from training import crossval
-from training.config import HeadConfig, JointConfig
 from training.data.alignment_set import AlignmentSet, Ladder, Study
 from training.data.features import clip_features, pair_features
 from training.data.ladders import MASKED_NOISE
+from training.head_config import HeadConfig, JointConfig
 from training.head_model import make_metric
 from training.head_stages import Inputs
 from training.processes import make_accelerator
@@ -98,6 +98,7 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
         "consistency",
         "same_content",
         "contrast",
+        "gradient_norm",
         "total",
     }
     after = weights(trainer)

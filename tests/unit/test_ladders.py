@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.masked_noise import add_masked_noise
 from pamt_metric.errors import ConfigError
 from pamt_metric.psychoacoustics import Ear
 from tests.support import signals
-from training.config import CorpusConfig, LadderConfig
 from training.data import adversarial, ladders, sources
 from training.data.corpus import Clip, _make_clip, rearranged
 from training.data.families import FAMILIES
-from benchmarks.masked_noise import add_masked_noise
+from training.head_config import LadderConfig
+from training.pretrain_config import CorpusConfig
 
 # The shaping filter has no finer grid than the bands, whose neighbours leak into each other.
 LEVEL_TOLERANCE_DB = 2.0

@@ -14,15 +14,15 @@ from transformers import HubertModel
 from pamt_metric.encoders.windows import HOP_LENGTH
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
 from training import masked_prediction, targets, teachers, window_sampler, windows
-from training.config import (
+from training.config import load_config
+from training.data.corpus import FRAME_RATE, SAMPLE_RATES, Corpus, build_corpus
+from training.pretrain_config import (
     CorpusConfig,
     EncoderConfig,
     ObjectiveConfig,
     PretrainConfig,
     TeacherConfig,
-    load_config,
 )
-from training.data.corpus import FRAME_RATE, SAMPLE_RATES, Corpus, build_corpus
 from training.pretraining import Pretraining, Schedule
 from training.windows import CachedWindows
 

@@ -9,9 +9,9 @@ import soundfile
 
 from pamt_metric.errors import ConfigError, InputError
 from training import __main__ as stages
-from training.config import StreamConfig
 from training.data import public_corpora, shards
 from training.data.streams import FolderStream, MixedStream, ShardStream
+from training.pretrain_config import StreamConfig
 
 RATE = 24_000
 LAYOUTS = {

@@ -24,12 +24,13 @@ from pamt_metric.evidence import aligned_means
 from pamt_metric.metric import Metric
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
-from training.config import CorpusConfig, LadderConfig
 from training.data import adversarial, families
 from training.data.corpus import build_corpus
 from training.data.families import INAUDIBLE
 from training.data.features import ClipSet, PairSet, clip_features, pair_features
 from training.data.ladders import HARD_NEGATIVES, MASKED_NOISE, build_ladders
+from training.head_config import LadderConfig
+from training.pretrain_config import CorpusConfig
 
 RATED_DATASETS = ("timbre", "voice", "source_separation")
 

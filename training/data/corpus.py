@@ -25,8 +25,8 @@ import soxr
 
 from benchmarks import rendering
 from pamt_metric.errors import InputError
-from training.config import CorpusConfig
 from training.data import sources
+from training.pretrain_config import CorpusConfig
 
 FRAME_RATE = 75
 SAMPLE_RATES = (24000, 48000)

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.masked_noise import add_masked_noise
 from pamt_metric.errors import ConfigError
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE
-from training.config import CorpusConfig, LadderConfig
 from training.data import sources
 from training.data.corpus import Clip, Corpus, rearranged
 from training.data.families import FAMILIES, INAUDIBLE
-from benchmarks.masked_noise import add_masked_noise
+from training.head_config import LadderConfig
+from training.pretrain_config import CorpusConfig
 
 MASKED_NOISE = "masked noise"
 MASKED_LEVELS_DB = (-6.0, 0.0, 6.0, 12.0)

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from pamt_metric.errors import InputError
-from training.config import StreamConfig
 from training.data import public_corpora, shards
 from training.data.public_corpora import Recording
+from training.pretrain_config import StreamConfig
 
 SAMPLE_RATE = shards.SAMPLE_RATE
 SHARDS = "shards"

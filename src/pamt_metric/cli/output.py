@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NoReturn, TypeVar
 
 import typer
@@ -55,8 +55,10 @@ def progress(label: str, total: int, *, done: int = 0) -> Iterator[Callable[[int
 
     console = Console(stderr=True)
     columns = TextColumn(label), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=total, completed=done)
+    bar = Progress(*columns, console=console)
+    task = bar.add_task(label, total=total, completed=done)
+    # Not switched off by `disable`: most releases of rich then end it with an empty line.
+    with bar if console.is_terminal else nullcontext():
         yield lambda count: bar.advance(task, count)
 
 
