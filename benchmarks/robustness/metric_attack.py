@@ -124,7 +124,8 @@ def collect(bench: Bench, indices: Sequence[int]) -> pd.DataFrame:
     """Both questions to every distance on these clips, a row each."""
     rows = []
     for index in indices:
-        trial = bench.trial(Unit(bench.run, problems.PROBES[bench.task.kind][0], PAMT, 0, index))
+        probe = problems.PROBES[bench.task.kind][0]
+        trial = bench.trial(Unit(bench.run, probe, PAMT, 0, int(index)))
         for name, distance in distances(bench.metric).items():
             for question, ask in (("raise", drive_up), ("hide", hide)):
                 rows.append(

@@ -32,7 +32,7 @@ def by_attack(found: pd.DataFrame, path: Path) -> None:
         axes.set_title(task, fontsize=10)
         axes.set_xlabel("answered rightly, %", fontsize=8)
         axes.set_xlim(0, 100)
-    panels[0].legend(fontsize=7, loc="lower right")
+    panels[-1].legend(fontsize=7, loc="lower right")
     save(figure, path)
 
 
@@ -67,7 +67,7 @@ def by_size(found: pd.DataFrame, path: Path) -> None:
 def by_audibility(found: pd.DataFrame, path: Path) -> None:
     """Accuracy under every attack against how audible its perturbations were."""
     measures = {"nmr_db": "noise-to-mask ratio, dB", "jnd": "distance, JND"}
-    figure, panels = grid(len(measures), width=4.4, height=3.4)
+    figure, panels = grid(len(measures), width=6.0, height=4.4)
     attacked = where(found, found["attack"] != CLEAN)
     for axes, (measure, label) in zip(panels, measures.items(), strict=True):
         for (system,), part in groups(attacked, ["system"]):
@@ -75,8 +75,10 @@ def by_audibility(found: pd.DataFrame, path: Path) -> None:
             x, y = by_name[measure].median(), 100.0 * by_name["correct"].mean()
             axes.plot(x, y, "o", color=COLOURS[system], label=system, alpha=0.8)
             for name in x.index:
-                if np.isfinite(x[name]):
-                    axes.annotate(name, (x[name], y[name]), fontsize=5, alpha=0.8)
+                if system == PAMT and np.isfinite(x[name]):
+                    axes.annotate(
+                        name, (x[name], y[name]), (3, 3), textcoords="offset points", fontsize=6
+                    )
         axes.set_xlabel(f"median {label}", fontsize=8)
         axes.set_ylabel("answered rightly, %", fontsize=8)
         axes.set_ylim(0, 100)
