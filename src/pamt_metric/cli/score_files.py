@@ -12,6 +12,9 @@ from pamt_metric.cli.output import complain
 from pamt_metric.errors import InputError
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from pamt_metric.comparison import Comparison
 
 
@@ -32,6 +35,7 @@ def score(
     device: Device,
     level: Level,
     align: Align,
+    max_duration: float | None,
 ) -> list[Row]:
     """A row for each test.
 
@@ -43,11 +47,16 @@ def score(
     from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
     metric = checkpoint.load(model, device=devices.choose(device.value))
-    audio.load(reference, target_rate=SAMPLE_RATE)  # a bad reference is one error, not one a row
+
+    def load(file: str) -> "Float[Tensor, 'channel time']":
+        return audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration).waveform[0]
+
+    options = {"sample_rate": SAMPLE_RATE, "level": level.value, "align": align.value}
+    first = load(reference)
     rows = []
     for test in tests:
         try:
-            found = metric.compare(reference, test, level=level.value, align=align.value)
+            found = metric.compare(first, load(test), **options)
             rows.append(Row(test, cast("Comparison", found).summary(), None))
         except InputError as error:
             rows.append(Row(test, None, str(error)))
