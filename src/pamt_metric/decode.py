@@ -8,7 +8,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -121,8 +121,8 @@ def _by_soundfile(
 ) -> tuple[Samples, int] | None:
     """Samples and rate, or None where another decoder is needed to get all of them."""
     try:
-        file = soundfile.SoundFile(stream)
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
+        file = soundfile.SoundFile(_Seekable(stream))
+    except soundfile.LibsndfileError:
         return None
     with file:
         declared = file.frames
@@ -150,6 +150,22 @@ def _by_soundfile(
     if len(samples) < declared:
         raise_cut_short(f"{declared} frames", f"{len(samples)}")
     return samples, rate
+
+
+class _Seekable:
+    """A stream as libsndfile expects one: a seek to nowhere leaves it where it is.
+
+    A damaged header can ask for one, and an error inside soundfile's callback prints a traceback.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.read, self.readinto, self.tell = stream.read, stream.readinto, stream.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with suppress(ValueError, OSError):
+            self._stream.seek(offset, whence)
+        return self._stream.tell()
 
 
 def _mp3_states_length(stream: Stream) -> bool:
