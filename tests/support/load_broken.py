@@ -30,6 +30,9 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 # Sizes of a safetensors header, which is what the first eight bytes state.
 HEADER_SIZES = (0, 1, 2**31, 2**40, 2**63, 2**64 - 1)
+ENTRIES: tuple[Any, ...] = (
+    [], [2**62], [2**32, 2**32], [0], [-1], [0, 0], [0, 2**62], [8, 0], "F64", "I64", "X",
+)  # fmt: skip
 
 
 def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
@@ -75,7 +78,7 @@ def damage_config(folder: Path, pick: random.Random) -> str:
 
 
 def damage_weights(folder: Path, pick: random.Random) -> str:
-    """A forged header, other shapes, types and places, or bytes cut off; the hash is made to fit."""
+    """A forged header, other shapes, types, places, or bytes cut off; the hash is made to fit."""
     file = folder / checkpoint.WEIGHTS_FILE
     content = bytearray(file.read_bytes())
     size = int.from_bytes(content[:8], "little")
@@ -94,21 +97,7 @@ def damage_weights(folder: Path, pick: random.Random) -> str:
         if field == "name":
             header[pick.choice(("x" * 10_000, "../x", "pair.scale", ""))] = header.pop(name)
         else:
-            header[name][field] = pick.choice(
-                (
-                    [],
-                    [2**62],
-                    [2**32, 2**32],
-                    [0],
-                    [-1],
-                    "F64",
-                    "I64",
-                    "X",
-                    [0, 0],
-                    [0, 2**62],
-                    [8, 0],
-                )
-            )
+            header[name][field] = pick.choice(ENTRIES)
         kind = f"{name} {field}"
         new = json.dumps(header).encode()
         content[: 8 + size] = len(new).to_bytes(8, "little") + new
