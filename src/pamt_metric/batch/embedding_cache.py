@@ -9,6 +9,7 @@ is damaged all the same is made anew.
 """
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import cast
@@ -18,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pamt_metric import audio
+from pamt_metric.batch import cache_file
 from pamt_metric.batch.contents import Contents
 from pamt_metric.errors import InputError
 from pamt_metric.metric import Level, Metric
@@ -92,10 +94,6 @@ class EmbeddingCache:
         return cast("Tensor", found).cpu().numpy()
 
     def _keep(self, entry: Path, embedding: Float[np.ndarray, "dim"]) -> None:
-        partial = entry.with_name(f"{entry.stem}.{os.getpid()}.tmp")
-        try:
-            with partial.open("wb") as stream:
-                np.save(stream, embedding)
-            partial.replace(entry)
-        except OSError as error:
-            raise InputError(f"cannot write the cache {entry}: {error.strerror}") from error
+        content = io.BytesIO()
+        np.save(content, embedding)
+        cache_file.write(entry, content.getvalue())
