@@ -14,6 +14,7 @@ Made = TypeVar("Made")
 
 EXIT_OUT_OF_BOUNDS = 1
 EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
 
 
 def complain(message: str) -> None:
