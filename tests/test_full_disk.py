@@ -208,6 +208,4 @@ def test_a_download_without_room_says_so_and_goes_on(tmp_path):
     refused, folder = done.stdout.splitlines()
     assert "cannot get a/large at revision main: cannot write into" in refused
     assert "File too large; what came is kept" in refused
-    assert (
-        hub.sha256_of(Path(folder) / "pytorch_model.bin") == hub.hashlib.sha256(weights).hexdigest()
-    )
+    assert (Path(folder) / "pytorch_model.bin").read_bytes() == weights

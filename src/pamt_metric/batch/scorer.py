@@ -33,8 +33,8 @@ _ROW_ERRORS = (InputError, RuntimeError, MemoryError, OSError)
 class Sounds:
     """A pair that was read."""
 
-    reference: Float[Tensor, "channel time"]
-    test: Float[Tensor, "channel time"]
+    reference: Float[Tensor, "_channel _time"]
+    test: Float[Tensor, "_channel _time"]
 
     @property
     def seconds(self) -> float:

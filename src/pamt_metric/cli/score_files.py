@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from pamt_metric.cli.options import Align, Device, Level
-from pamt_metric.cli.output import complain
+from pamt_metric.cli.output import complain, shown
 from pamt_metric.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,16 +74,17 @@ def show(reference: str, rows: Sequence[Row], *, as_json: bool) -> None:
 def _print_table(rows: Sequence[Row]) -> None:
     from pamt_metric.comparison import describe
 
-    width = max(len(row.test) for row in rows)
+    names = [shown(row.test) for row in rows]
+    width = max(map(len, names))
     header = f"{'test':<{width}}  distance  fidelity  content  added  missing   meaning"
     typer.echo(header)
-    for row in rows:
+    for name, row in zip(names, rows, strict=True):
         if row.result is None:
-            typer.echo(f"{row.test:<{width}}  {'failed':>8}")
+            typer.echo(f"{name:<{width}}  {'failed':>8}")
             continue
         value = row.result
         typer.echo(
-            f"{row.test:<{width}}  {value['distance']:8.3f}  {value['fidelity']:8.3f}  "
+            f"{name:<{width}}  {value['distance']:8.3f}  {value['fidelity']:8.3f}  "
             f"{value['content']:7.3f}  {value['added']:5.2f}  {value['missing']:7.2f}   "
             f"{describe(value['distance'])}"
         )

@@ -18,7 +18,7 @@ from pamt_metric.cli.options import (
     MaxDurationOption,
     ModelOption,
 )
-from pamt_metric.cli.output import each, exit_on_failures
+from pamt_metric.cli.output import each, exit_on_failures, shown
 from pamt_metric.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def search(  # noqa: PLR0917 (typer calls it by name)
     else:
         typer.echo("distance  embedding  file")
         for hit in hits:
-            typer.echo(f"{hit.distance:8.3f}  {hit.embedding_distance:9.3f}  {hit.file}")
+            typer.echo(f"{hit.distance:8.3f}  {hit.embedding_distance:9.3f}  {shown(hit.file)}")
     exit_on_failures([*reasons, *more])
 
 
