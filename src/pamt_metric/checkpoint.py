@@ -64,9 +64,9 @@ def load(
     weights = folder / WEIGHTS_FILE
     sha256 = _verify_hash(weights, config["weights"])
     info = ModelInfo(name=config["name"], version=config["version"], sha256=sha256)
-    state = mert_files.read_weights(weights)
     # Tensors made in inference mode could never meet autograd.
     with torch.inference_mode(mode=False):
+        state = mert_files.read_weights(weights)
         # Random weights come before the real ones: the caller's generator must not notice.
         with torch.random.fork_rng(devices=[]):
             metric = _build(config, folder / CONFIG_FILE, info, state)

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 import soundfile
@@ -121,7 +121,7 @@ def _by_soundfile(
 ) -> tuple[Samples, int] | None:
     """Samples and rate, or None where another decoder is needed to get all of them."""
     try:
-        file = soundfile.SoundFile(_Seekable(stream))
+        file = soundfile.SoundFile(cast("Any", _Seekable(stream)))
     except soundfile.LibsndfileError:
         return None
     with file:
