@@ -13,7 +13,7 @@ from tests.support import browser, shell
 By = pytest.importorskip("selenium.webdriver.common.by").By
 
 CODE = "<script>window.hacked=1</script>"
-TABLE = "<img src=x onerror=window.hacked=1>'\" autofocus onfocus=window.hacked=1.csv"
+TABLE = "'\" autofocus onfocus=window.hacked=1><img src=x onerror=window.hacked=1>.csv"
 MODEL = f"</style></title>{CODE}"
 STEERING = "\x1b]0;hacked\x07\x1b[2J"
 
