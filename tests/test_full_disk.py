@@ -64,6 +64,7 @@ def assert_goes_on(pamt, output):
 
 
 class TestRun:
+    @pytest.mark.slow
     def test_without_room_keeps_what_is_done(self, pamt, folder, tmp_path):
         output = tmp_path / "out.csv"
         done = subprocess.run(
@@ -182,6 +183,7 @@ class TestCache:
 
 DOWNLOAD = """
 import resource, sys
+from pamt_metric import hub
 from pamt_metric.errors import CheckpointError
 wanted = [hub.Wanted(("config.json",)), hub.Wanted(("pytorch_model.bin",))]
 for limit in (1_000_000, -1):

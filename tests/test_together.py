@@ -85,10 +85,8 @@ class TestModel:
         with ThreadPoolExecutor(8) as pool:
             assert list(pool.map(measure, range(24))) == serial
 
-    @pytest.mark.parametrize(
-        "start",
-        ["fork", pytest.param("spawn", marks=pytest.mark.slow)],  # each imports torch anew
-    )
+    @pytest.mark.slow
+    @pytest.mark.parametrize("start", ["fork", "spawn"])
     def test_shared_by_four_processes_gives_the_serial_results(self, start):
         """In a process of its own: a fork of the tests' process would take its threads' locks."""
         done = subprocess.run(

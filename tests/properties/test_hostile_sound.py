@@ -83,7 +83,7 @@ def check_metric(metric, a, b):
         assert torch.isfinite(embedding).all()
 
 
-@settings(max_examples=8, suppress_health_check=FIXTURE)
+@settings(max_examples=5, suppress_health_check=FIXTURE)
 @given(a=sounds(usable=True), b=sounds(usable=True))
 def test_metric(tiny_metric, a, b):
     check_metric(tiny_metric, a, b)
