@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from pamt_metric.decode import decode
+from pamt_metric.decode_limits import Seconds, check_length, checked_max_duration
 from pamt_metric.errors import InputError
 from pamt_metric.input_check import (
     FULL_SCALE,
@@ -78,6 +79,7 @@ def load(
     sample_rate: Hertz | None = None,
     target_rate: Hertz,
     lengths: Lengths | None = None,
+    max_duration: Seconds | None = None,
 ) -> AudioBatch:
     """Read, check and resample one clip or a batch of clips.
 
@@ -92,6 +94,9 @@ def load(
         target_rate: Hz of the result.
         lengths: Valid samples of each item of an array or tensor at `sample_rate`. What lies
             beyond is ignored, NaN included.
+        max_duration: Longest that a clip may last, in seconds. A file is refused before all of it
+            is decoded. By default there is no limit to arrays and tensors, and a file may last
+            10 minutes, or longer if it has 500 bytes (4 kbit/s) for each second.
 
     Returns:
         The batch at `target_rate`; each length is `ceil(n * target_rate / sample_rate)`. It may
@@ -102,9 +107,10 @@ def load(
             item, and for a file the path.
     """
     target = checked_rate(target_rate, "target_rate")
+    longest = checked_max_duration(max_duration)
     if isinstance(source, Sequence) and not isinstance(source, (str, bytes)):
-        return _load_list(source, sample_rate, target, lengths)
-    return _load_one(source, sample_rate, target, lengths)
+        return _load_list(source, sample_rate, target, lengths, longest)
+    return _load_one(source, sample_rate, target, lengths, longest)
 
 
 def match_channels(a: AudioBatch, b: AudioBatch) -> tuple[AudioBatch, AudioBatch]:
@@ -119,21 +125,27 @@ def length_mask(lengths: Int64[Tensor, " batch"], n_time: int) -> Bool[Tensor, "
 
 
 def _load_one(
-    source: Any, sample_rate: Hertz | None, target_rate: int, lengths: Lengths | None
+    source: Any,
+    sample_rate: Hertz | None,
+    target_rate: int,
+    lengths: Lengths | None,
+    max_duration: float | None,
 ) -> AudioBatch:
     if _is_file(source):
         with blame(_file_name(source)):
             if lengths is not None:
                 raise InputError("lengths are for arrays and tensors; a file has its own length")
-            return _load_file(source, sample_rate, target_rate)
-    batch = _load_array(_as_tensor(source), sample_rate, target_rate, lengths)
+            return _load_file(source, sample_rate, target_rate, max_duration)
+    batch = _load_array(_as_tensor(source), sample_rate, target_rate, lengths, max_duration)
     if isinstance(source, np.ndarray):
         batch = replace(batch, waveform=batch.waveform.to(torch.float32))
     return batch
 
 
-def _load_file(source: Any, sample_rate: Hertz | None, target_rate: int) -> AudioBatch:
-    samples, rate = decode(source)
+def _load_file(
+    source: Any, sample_rate: Hertz | None, target_rate: int, max_duration: float | None
+) -> AudioBatch:
+    samples, rate = decode(source, max_duration=max_duration)
     if sample_rate is not None and checked_rate(sample_rate, "sample_rate") != rate:
         raise InputError(
             f"sample_rate={sample_rate} was given, but the file says {rate} Hz; leave it out"
@@ -149,11 +161,13 @@ def _load_array(
     sample_rate: Hertz | None,
     target_rate: int,
     lengths: Lengths | None,
+    max_duration: float | None,
 ) -> AudioBatch:
     check(samples, sample_rate=sample_rate, lengths=lengths)
     rate = checked_rate(sample_rate, "sample_rate")
     clips = as_batch(samples)
     valid = checked_lengths(lengths, clips)
+    check_length(int(valid.max()) / rate, max_duration)
     # Masked before, so that no padding (NaN, say) enters the filter, and after, where it rings.
     waveform = _zero_beyond(_as_float(clips), valid)
     new_valid = resampled_length(valid, rate, target_rate)
@@ -162,7 +176,11 @@ def _load_array(
 
 
 def _load_list(
-    sources: Sequence[Any], sample_rate: Hertz | None, target_rate: int, lengths: Lengths | None
+    sources: Sequence[Any],
+    sample_rate: Hertz | None,
+    target_rate: int,
+    lengths: Lengths | None,
+    max_duration: float | None,
 ) -> AudioBatch:
     if not sources:
         raise InputError("expected at least one clip, got an empty list")
@@ -173,7 +191,7 @@ def _load_list(
     for i, source in enumerate(sources):
         rate = None if rate_is_of_arrays and _is_file(source) else sample_rate
         with blame(f"item {i}"):
-            clip = _load_one(source, rate, target_rate, None)
+            clip = _load_one(source, rate, target_rate, None, max_duration)
             if clip.is_batch:
                 raise InputError("a clip of a list has one or two axes, got three (a batch)")
         clips.append(clip)

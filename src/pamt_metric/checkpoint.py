@@ -15,13 +15,15 @@ Weights may be stored in half precision; they are used in single precision.
 """
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from jaxtyping import Shaped
+from torch import Tensor, nn
 
 from pamt_metric import hub
 from pamt_metric.comparison import ModelInfo
@@ -35,7 +37,7 @@ DEFAULT_MODEL = "pamt-mini"
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-ENCODER_PREFIX = "encoder."
+ENCODER_PREFIX, HEAD_PREFIX = "encoder.", "head."
 FILES = (hub.Wanted((CONFIG_FILE,)), hub.Wanted((WEIGHTS_FILE,)))
 """What is downloaded of a repository."""
 
@@ -64,11 +66,11 @@ def load(
     info = ModelInfo(name=config["name"], version=config["version"], sha256=sha256)
     # Tensors made in inference mode could never meet autograd.
     with torch.inference_mode(mode=False):
+        state = mert_files.read_weights(weights)
         # Random weights come before the real ones: the caller's generator must not notice.
         with torch.random.fork_rng(devices=[]):
-            metric = _build(config, folder / CONFIG_FILE, info)
+            metric = _build(config, folder / CONFIG_FILE, info, state)
         wanted = _own_state(metric, config)
-        state = mert_files.read_weights(weights)
         mert_files.check_state(state, wanted=wanted, path=weights)
         metric.load_state_dict(metric.state_dict() | state)
         return metric.requires_grad_(False).eval().to(device)
@@ -164,12 +166,21 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{path} has format {config['format']!r}, this version reads {FORMAT}; "
             "update pamt-metric"
         )
+    for key in ("name", "version"):
+        if not isinstance(config[key], str):
+            raise CheckpointError(f"{path}: {key} must be text, got {config[key]!r}")
     return config
 
 
-def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
+def _build(
+    config: dict[str, Any],
+    path: Path,
+    info: ModelInfo,
+    state: Mapping[str, Shaped[Tensor, "..."]],
+) -> Metric:
     source = config["encoder"]
     try:
+        _check_size(config, path, state)
         if "bundled" in source:
             encoder = MertEncoder(source["bundled"], normalize=source["normalize"])
         else:
@@ -178,17 +189,42 @@ def _build(config: dict[str, Any], path: Path, info: ModelInfo) -> Metric:
             )
             _check_encoder(encoder, source, path)
         head = SequenceHead(**config["head"])
-        metric = Metric(encoder, head, info=info)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        _check_fit(encoder, head, path)
+        return Metric(encoder, head, info=info)
+    except CheckpointError:
+        raise
+    except Exception as error:  # bad values surface as errors of many kinds
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path}: no model can be built from it: {reason}") from error
-    width = head.projection.in_features
-    if width != encoder.width or max(head.encoder_layers) > encoder.n_layers:
+
+
+def _check_fit(encoder: MertEncoder, head: SequenceHead, path: Path) -> None:
+    """The head must read what the encoder gives."""
+    width, layers = head.projection.in_features, head.encoder_layers
+    if width != encoder.width or max(layers) > encoder.n_layers or min(layers) < 0:
         raise CheckpointError(
-            f"{path}: its head reads layers up to {max(head.encoder_layers)} of width {width}, "
-            f"the encoder has {encoder.n_layers} of width {encoder.width}; was another one meant?"
+            f"{path}: its head reads layers {min(layers)} to {max(layers)} of width {width}, the "
+            f"encoder has 0 to {encoder.n_layers} of width {encoder.width}; was another one meant?"
         )
-    return metric
+
+
+def _check_size(
+    config: dict[str, Any], path: Path, state: Mapping[str, Shaped[Tensor, "..."]]
+) -> None:
+    """Refuse a config that asks for more than the weights hold, before memory is taken for it."""
+    source, head = config["encoder"], config["head"]
+    mert_files.check_depth(head, state=state, path=path)
+    parts: dict[str, nn.Module] = {}
+    if "bundled" in source:
+        mert_files.check_depth(source["bundled"], state=state, path=path)
+    with torch.device("meta"):
+        parts[HEAD_PREFIX] = SequenceHead(**head)
+        if "bundled" in source:
+            parts[ENCODER_PREFIX] = MertEncoder(source["bundled"], normalize=source["normalize"])
+    for prefix, part in parts.items():
+        wanted = {f"{prefix}{key}": value for key, value in part.state_dict().items()}
+        held = {key: value for key, value in state.items() if key.startswith(prefix)}
+        mert_files.check_state(held, wanted=wanted, path=path.with_name(WEIGHTS_FILE))
 
 
 def _check_encoder(encoder: MertEncoder, source: dict[str, Any], path: Path) -> None:

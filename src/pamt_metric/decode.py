@@ -6,57 +6,64 @@ damaged stream: a clip cut short would then count as a shorter clip. Every such 
 
 import io
 import os
-import shutil
-import subprocess
-import tempfile
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 import soundfile
 from jaxtyping import Float
 
+from pamt_metric import ffmpeg
+from pamt_metric.cut_short import Stream, raise_cut_short, refuse_cut_chunks, refuse_cut_ogg
+from pamt_metric.decode_limits import check_declared, check_length
 from pamt_metric.errors import InputError
 
 Samples = Float[np.ndarray, "time channel"]
-Stream = io.BytesIO | io.BufferedReader
 if TYPE_CHECKING:  # what a caller should give
     FileSource = str | os.PathLike | IO[bytes]
 else:  # what may come: any object with a `read`
     FileSource = Any
 
-# Chunk sizes that writers to a pipe put where they cannot know the size (ffmpeg, SoX).
-_STREAMED_SIZES = frozenset({0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF})
 # libsndfile's SF_COUNT_MAX: the stream does not say its length (FLAC from a pipe).
 _UNKNOWN_FRAMES = 2**63 - 1
-# Largest Ogg page: a 27-byte header, 255 segment sizes, 255 segments of 255 bytes (RFC 3533).
-_OGG_HEADER_BYTES = 27
-_OGG_PAGE_BYTES = _OGG_HEADER_BYTES + 255 + 255 * 255
 # Bytes after an MP3's ID3v2 tag in which its first frame, with a Xing or Info header, must lie.
 _MP3_FIRST_FRAME_BYTES = 4096
 
 
-def decode(source: FileSource) -> tuple[Samples, int]:
+def decode(source: FileSource, *, max_duration: float | None = None) -> tuple[Samples, int]:
     """Decode a file to float32 samples at its own rate.
 
     Args:
         source: A path, or a binary file object, which is read from where it stands to its end.
+        max_duration: Longest that it may last, in seconds; by default as long as its size makes
+            likely: see `decode_limits`.
 
     Returns:
         Samples of shape (time, channel), full scale 1.0, and the sample rate in Hz.
 
     Raises:
-        InputError: No such file, no audio, damaged or cut short, or ffmpeg is needed and missing.
+        InputError: No such file, no audio, damaged, cut short or changed meanwhile, longer than it
+            may be, or ffmpeg is needed and missing.
     """
+    path = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else None
     with _open(source) as stream:
-        _refuse_cut_chunks(stream)
-        _refuse_cut_ogg(stream)
+        before = _state(stream)
+        refuse_cut_chunks(stream)
+        refuse_cut_ogg(stream)
+        n_bytes = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        decoded = _by_soundfile(stream)
+        decoded = _by_soundfile(stream, n_bytes=n_bytes, max_duration=max_duration)
+        after = _state(stream)
         if decoded is None:
-            decoded = _by_ffmpeg(source, stream)
+            decoded = ffmpeg.decode(path, stream, n_bytes=n_bytes, max_duration=max_duration)
+            after = _state(stream if path is None else path)  # ffmpeg opened it again
+        if after != before:
+            raise InputError("the file changed while it was read; is something writing to it?")
+    samples, rate = decoded
+    check_length(len(samples) / rate, max_duration)
     return decoded
 
 
@@ -71,33 +78,63 @@ def _open(source: FileSource) -> Iterator[Stream]:
             raise InputError("a file object must give bytes; was it opened in text mode?")
         stream = io.BytesIO(content)
     with stream:
-        if not stream.read(1):
-            raise InputError("the file is empty (0 bytes left); was a file object read before?")
-        stream.seek(0)
-        yield stream
+        try:
+            if not stream.read(1):
+                raise InputError("the file is empty (0 bytes left); was a file object read before?")
+            stream.seek(0)
+            yield stream
+        except OSError as error:
+            raise InputError(f"the file cannot be read: {error.strerror or error}") from error
 
 
 def _open_path(path: Path) -> Stream:
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL
+        raise InputError(
+            f"there is no such file; is it relative to {str(Path.cwd())!r}?"
+        ) from error
+    except OSError as error:
+        raise InputError(f"the file cannot be opened: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
         raise InputError("expected an audio file, got a directory; give a list of its files")
-    if not path.exists():
-        raise InputError(f"there is no such file; is it relative to {str(Path.cwd())!r}?")
+    if not stat.S_ISREG(mode):  # to read one might never end
+        raise InputError(
+            "expected an audio file, got a pipe or a device; read it into an io.BytesIO"
+        )
     try:
         return path.open("rb")
     except OSError as error:
         raise InputError(f"the file cannot be opened: {error.strerror}") from error
 
 
-def _by_soundfile(stream: Stream) -> tuple[Samples, int] | None:
+def _state(file: Stream | str) -> tuple[int, int, int] | None:
+    """What changes with a file's content, of an open one or of a path; None for one in memory."""
+    if isinstance(file, io.BytesIO):
+        return None
+    found = Path(file).stat() if isinstance(file, str) else os.fstat(file.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _by_soundfile(
+    stream: Stream, *, n_bytes: int, max_duration: float | None
+) -> tuple[Samples, int] | None:
     """Samples and rate, or None where another decoder is needed to get all of them."""
     try:
-        file = soundfile.SoundFile(stream)
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
+        file = soundfile.SoundFile(cast("Any", _Seekable(stream)))
+    except soundfile.LibsndfileError:
         return None
     with file:
         declared = file.frames
         if declared == _UNKNOWN_FRAMES:
             return None
+        check_declared(
+            rate=file.samplerate,
+            n_channels=file.channels,
+            n_frames=declared,
+            n_bytes=n_bytes,
+            max_duration=max_duration,
+        )
         try:
             samples = file.read(dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
@@ -111,8 +148,24 @@ def _by_soundfile(stream: Stream) -> tuple[Samples, int] | None:
         # libsndfile stops at its estimate. Fewer frames: the stream ended first, all is read.
         return (samples, rate) if len(samples) < declared else None
     if len(samples) < declared:
-        _raise_cut_short(f"{declared} frames", f"{len(samples)}")
+        raise_cut_short(f"{declared} frames", f"{len(samples)}")
     return samples, rate
+
+
+class _Seekable:
+    """A stream as libsndfile expects one: a seek to nowhere leaves it where it is.
+
+    A damaged header can ask for one, and an error inside soundfile's callback prints a traceback.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.read, self.readinto, self.tell = stream.read, stream.readinto, stream.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with suppress(ValueError, OSError):
+            self._stream.seek(offset, whence)
+        return self._stream.tell()
 
 
 def _mp3_states_length(stream: Stream) -> bool:
@@ -127,90 +180,3 @@ def _mp3_states_length(stream: Stream) -> bool:
         stream.seek(0)
     first_frame = stream.read(_MP3_FIRST_FRAME_BYTES)
     return b"Xing" in first_frame or b"Info" in first_frame
-
-
-def _by_ffmpeg(source: FileSource, stream: Stream) -> tuple[Samples, int]:
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise InputError(
-            "soundfile cannot read all of this file; if it is audio (m4a, wma, a video, a stream "
-            "of no stated length ...), ffmpeg would be needed: install it, or convert to wav"
-        )
-    if isinstance(source, (str, os.PathLike)):
-        return _run_ffmpeg(program, os.fsdecode(source))
-    # A pipe will not do: the index of an MP4 may stand at its end.
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "source")
-        stream.seek(0)
-        with copy.open("wb") as file:
-            shutil.copyfileobj(stream, file)
-        return _run_ffmpeg(program, str(copy))
-
-
-def _run_ffmpeg(program: str, path: str) -> tuple[Samples, int]:
-    command = [program, "-nostdin", "-v", "error", "-xerror"]
-    # 'file:' and the whitelist: a name or a playlist must not make ffmpeg open a network address.
-    command += ["-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
-    command += ["-map", "0:a:0", "-f", "wav", "-c:a", "pcm_f32le", "pipe:1"]
-    result = subprocess.run(command, capture_output=True, check=False)
-    if result.returncode != 0:
-        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise InputError(
-            "neither soundfile nor ffmpeg can read all of it; is it audio, and complete? "
-            f"ffmpeg says: {lines[-1]}"
-        )
-    with soundfile.SoundFile(io.BytesIO(result.stdout)) as file:
-        return file.read(dtype="float32", always_2d=True), file.samplerate
-
-
-def _refuse_cut_chunks(stream: Stream) -> None:
-    """Refuse a WAV or AIFF file whose sample chunk is declared to reach beyond the file's end."""
-    stream.seek(0)
-    head = stream.read(12)
-    if head[8:] == b"WAVE" and head[:4] in (b"RIFF", b"RF64", b"RIFX"):
-        end = _chunk_end(stream, b"data", "big" if head[:4] == b"RIFX" else "little")
-    elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
-        end = _chunk_end(stream, b"SSND", "big")
-    else:
-        return
-    size = stream.seek(0, os.SEEK_END)
-    if end is not None and end > size:
-        _raise_cut_short(f"{end} bytes", f"{size}")
-
-
-def _chunk_end(stream: Stream, name: bytes, order: str) -> int | None:
-    """Byte at which the chunk ends by its own account; None where it is absent or streamed."""
-    long_size = None
-    while len(header := stream.read(8)) == 8:
-        size = int.from_bytes(header[4:], order)  # pyright: ignore[reportArgumentType]
-        start = stream.tell()
-        if header[:4] == b"ds64":  # RF64 (EBU Tech 3306): sizes of 64 bits, the data's second
-            long_size = int.from_bytes(stream.read(16)[8:], "little")
-        if header[:4] == name:
-            size = long_size if long_size and size in _STREAMED_SIZES else size
-            return None if size in _STREAMED_SIZES else start + size
-        stream.seek(start + size + size % 2)
-    return None
-
-
-def _refuse_cut_ogg(stream: Stream) -> None:
-    """Refuse an Ogg file that ends inside a page: libsndfile reads up to the page before."""
-    stream.seek(0)
-    if stream.read(4) != b"OggS":
-        return
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
-    tail = stream.read()
-    page = tail[tail.rfind(b"OggS\0") :]
-    n_segments = page[26] if len(page) >= _OGG_HEADER_BYTES else 0
-    expected = _OGG_HEADER_BYTES + n_segments
-    expected += sum(page[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + n_segments])
-    if len(page) < expected:
-        _raise_cut_short(f"at least {size - len(page) + expected} bytes", f"{size}")
-
-
-def _raise_cut_short(declared: str, found: str) -> NoReturn:
-    raise InputError(
-        f"the file is cut short: it declares {declared} and holds {found}; "
-        "was a download or a recording broken off?"
-    )

@@ -214,15 +214,32 @@ def _remember_absence(hub_id: str, name: str, error: Any) -> None:
 
 def _download_blob(url: str, name: str, metadata: "HfFileMetadata", blob: Path) -> None:
     """Download a file's content, from where the last attempt stopped, and check it."""
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+    from huggingface_hub.utils import WeakFileLock
 
     partial = blob.with_name(f"{blob.name}.incomplete")
     # The client's own lock, so that no other program downloads the same meanwhile.
     lock = cache_folder() / ".locks" / blob.parent.parent.name / f"{blob.name}.lock"
     for path in (partial, lock):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock), partial.open("ab") as file:
+    with WeakFileLock(lock):
+        if blob.is_file():  # another process got it meanwhile
+            return
+        _download_into(partial, url, name, metadata)
+        complete = partial.replace(blob)
+    if is_intact(complete) is False:
+        found = sha256_of(complete)
+        complete.unlink()
+        raise CheckpointError(
+            f"{name} came with sha256 {found}, which is not what the Hub states ({blob.name}); "
+            "it was damaged on its way and has been deleted: try again"
+        )
+
+
+def _download_into(partial: Path, url: str, name: str, metadata: "HfFileMetadata") -> None:
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    with partial.open("ab") as file:
         if metadata.size is not None and file.tell() > metadata.size:
             file.truncate(0)
         # The client's HTTP library drops the token where the Hub redirects to another host.
@@ -233,12 +250,4 @@ def _download_blob(url: str, name: str, metadata: "HfFileMetadata", blob: Path) 
             headers=build_hf_headers(),
             expected_size=metadata.size,
             displayed_filename=name,
-        )
-    complete = partial.replace(blob)
-    if is_intact(complete) is False:
-        found = sha256_of(complete)
-        complete.unlink()
-        raise CheckpointError(
-            f"{name} came with sha256 {found}, which is not what the Hub states ({blob.name}); "
-            "it was damaged on its way and has been deleted: try again"
         )

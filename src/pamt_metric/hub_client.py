@@ -5,6 +5,7 @@ nor checked here. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and the
 they mean to the client.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ LOG_IN = "log in with 'hf auth login', or set HF_TOKEN"
 _SWITCHES = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET")
 # What a download that ended early is called, by the client and by its HTTP libraries.
 _BROKEN_OFF = ("Consistency check", "RemoteProtocolError", "ChunkedEncodingError")
+# What a disk without room answers: it is full, its user's share is, or the file may not grow.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _client_lock = RLock()
 
 
@@ -103,7 +106,9 @@ def _failures(error: Exception, hub_id: str) -> list[tuple[bool, str]]:
     first_line = (str(error).strip() or kind).splitlines()[0]
     file = error.filename if isinstance(error, OSError) else None
     reason = error.strerror if isinstance(error, OSError) else None
+    is_full = isinstance(error, OSError) and error.errno in _FULL
     return [
+        (is_full, f"cannot write into {cache_folder()}: {reason}; what came is kept"),
         (
             isinstance(error, errors.OfflineModeIsEnabled),
             f"HF_HUB_OFFLINE is set, and not all files are in {cache_folder(hub_id)}; "

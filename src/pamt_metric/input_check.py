@@ -64,7 +64,7 @@ def check(
     """
     rate = checked_rate(sample_rate, "sample_rate")
     check_dtype(str(samples.dtype).removeprefix("torch."))
-    _check_shape(tuple(samples.shape))
+    check_shape(tuple(samples.shape))
     clips = as_batch(samples.detach())
     for i, length in enumerate(checked_lengths(lengths, clips).tolist()):
         with blame(f"item {i}") if samples.ndim == 3 else nullcontext():
@@ -123,7 +123,8 @@ def check_dtype(name: str) -> None:
     raise InputError(f"waveform must be float32, float64, int16 or int32, got {name}; {fix}")
 
 
-def _check_shape(shape: tuple[int, ...]) -> None:
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Refuse a shape that is no clip and no batch of one or two channels."""
     if len(shape) not in (1, 2, 3):
         raise InputError(
             "waveform must have shape (time,), (channel, time) or (batch, channel, time), "

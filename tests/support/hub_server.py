@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
@@ -36,6 +36,8 @@ class Repository:
     cut_at: list[int] = field(default_factory=list)
     """Bytes after which each of the next answers with an LFS file breaks off."""
     status_after_cut: int | None = None
+    together: Barrier | None = None
+    """What those who ask about an LFS file wait at for each other, where set."""
     damaged: bool = False
     """Whether LFS files come with one byte changed."""
 
@@ -185,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             self._send(404, headers=headers, code="EntryNotFound", message="Entry not found")
         elif name.endswith(LFS_SUFFIXES):
+            if repository.together is not None:
+                repository.together.wait(timeout=60)
             etag = f'"{sha256(data)}"'
             headers |= {"X-Linked-Size": str(len(data)), "X-Linked-ETag": etag}
             location = f"{self.server.hub.storage}/{hub_id}/{commit}/{name}"

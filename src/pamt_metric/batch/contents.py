@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pamt_metric.batch import cache_file
 from pamt_metric.errors import InputError
 
 SETTLED_S = 2.0
@@ -66,13 +67,7 @@ def remembered(cache: Path, folder: Path) -> Iterator[Contents]:
     yield contents
     if contents.found == contents.known:
         return
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f"{name}.{os.getpid()}.tmp")
-        partial.write_text(json.dumps(contents.found), encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise InputError(f"cannot write the cache {file}: {error.strerror}") from error
+    cache_file.write(file, json.dumps(contents.found).encode())
 
 
 def _read(file: Path) -> dict[str, tuple[State, str]]:

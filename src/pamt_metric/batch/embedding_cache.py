@@ -9,6 +9,7 @@ is damaged all the same is made anew.
 """
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import cast
@@ -17,9 +18,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from pamt_metric import audio
+from pamt_metric.batch import cache_file
 from pamt_metric.batch.contents import Contents
 from pamt_metric.errors import InputError
 from pamt_metric.metric import Level, Metric
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
 
 def default_folder() -> Path:
@@ -37,6 +41,7 @@ class EmbeddingCache:
         contents: hashes of the files.
         version: of the package, whose ear the embeddings depend on.
         level: as for `Metric.embed`.
+        max_duration: as for `audio.load`.
 
     Attributes:
         folder: of this model's entries.
@@ -53,10 +58,12 @@ class EmbeddingCache:
         *,
         version: str,
         level: Level = "match",
+        max_duration: float | None = None,
     ) -> None:
         self.metric = metric
         self.contents = contents
         self.level: Level = level
+        self.max_duration = max_duration
         made_by = f"{metric.info.sha256} {version} {level}"
         self.folder = folder / hashlib.sha256(made_by.encode()).hexdigest()[:16]
         try:
@@ -70,19 +77,23 @@ class EmbeddingCache:
         Raises:
             InputError: the file, or the cache, cannot be used; the message says why.
         """
-        entry = self.folder / f"{self.contents.sha256(path)}.npy"
+        content = self.contents.sha256(path)
+        entry = self.folder / f"{content}.npy"
         try:
             return np.load(entry)
         except (OSError, ValueError, EOFError):  # not there, or damaged
-            embedding = cast("Tensor", self.metric.embed(path, level=self.level)).cpu().numpy()
-            self._keep(entry, embedding)
-            return embedding
+            embedding = self._embed(path)
+        if self.contents.sha256(path) != content:
+            raise InputError(f"{str(path)!r}: changed while it was read; is it being written to?")
+        self._keep(entry, embedding)
+        return embedding
+
+    def _embed(self, path: Path) -> Float[np.ndarray, "dim"]:
+        clip = audio.load(path, target_rate=SAMPLE_RATE, max_duration=self.max_duration)
+        found = self.metric.embed(clip.waveform[0], sample_rate=SAMPLE_RATE, level=self.level)
+        return cast("Tensor", found).cpu().numpy()
 
     def _keep(self, entry: Path, embedding: Float[np.ndarray, "dim"]) -> None:
-        partial = entry.with_name(f"{entry.stem}.{os.getpid()}.tmp")
-        try:
-            with partial.open("wb") as stream:
-                np.save(stream, embedding)
-            partial.replace(entry)
-        except OSError as error:
-            raise InputError(f"cannot write the cache {entry}: {error.strerror}") from error
+        content = io.BytesIO()
+        np.save(content, embedding)
+        cache_file.write(entry, content.getvalue())

@@ -29,6 +29,7 @@ _WORDS = {
     "model": "another model",
     "level": "another --level",
     "align": "another --align",
+    "max_duration": "another --max-duration",
     "version": "another version of pamt-metric",
 }
 

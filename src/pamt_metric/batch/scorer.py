@@ -5,9 +5,10 @@ cannot be scored takes none with it.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from jaxtyping import Float
@@ -32,8 +33,8 @@ _ROW_ERRORS = (InputError, RuntimeError, MemoryError, OSError)
 class Sounds:
     """A pair that was read."""
 
-    reference: Float[Tensor, "channel time"]
-    test: Float[Tensor, "channel time"]
+    reference: Float[Tensor, "_channel _time"]
+    test: Float[Tensor, "_channel _time"]
 
     @property
     def seconds(self) -> float:
@@ -53,6 +54,7 @@ def score(
     align: Align = "auto",
     batch_size: int = 8,
     workers: int = 2,
+    max_duration: float | None = None,
 ) -> Iterator[list[Result]]:
     """Results of the pairs in their order, a batch at a time.
 
@@ -66,17 +68,21 @@ def score(
         align: as for `Metric.distance`.
         batch_size: most pairs that go through the model at once.
         workers: threads that read files ahead of the model.
+        max_duration: as for `audio.load`; a pair with a longer file fails, before it is decoded.
     """
+    read = partial(load, max_duration=max_duration)
     with ThreadPoolExecutor(workers) as pool:
-        for batch in _batches(_read_ahead(pool, pairs, batch_size + workers), batch_size):
+        for batch in _batches(_read_ahead(pool, read, pairs, batch_size + workers), batch_size):
             yield _score_batch(batch, metric, level, align)
 
 
-def _read_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair], n_ahead: int) -> Iterator[Loaded]:
+def _read_ahead(
+    pool: ThreadPoolExecutor, read: Callable[[Pair], Loaded], pairs: Sequence[Pair], n_ahead: int
+) -> Iterator[Loaded]:
     pending: deque[Future[Loaded]] = deque()
     try:
         for pair in pairs:
-            pending.append(pool.submit(load, pair))
+            pending.append(pool.submit(read, pair))
             if len(pending) > n_ahead:
                 yield pending.popleft().result()
         while pending:
@@ -86,15 +92,16 @@ def _read_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair], n_ahead: int) -
             future.cancel()
 
 
-def load(pair: Pair) -> Loaded:
+def load(pair: Pair, *, max_duration: float | None = None) -> Loaded:
     """Read the two files of a pair and cut them to its part."""
     if pair.problem is not None:
         return failed(pair.problem)
     sounds = []
     for side, location in (("reference", pair.reference), ("test", pair.test)):
         try:
-            waveform = audio.load(sources.fetch(location), target_rate=SAMPLE_RATE).waveform[0]
-            sounds.append(_cut(waveform, pair.start, pair.end))
+            source = sources.fetch(location)
+            clip = audio.load(source, target_rate=SAMPLE_RATE, max_duration=max_duration)
+            sounds.append(_cut(clip.waveform[0], pair.start, pair.end))
         except _ROW_ERRORS as error:
             return failed(f"{side}: {_described(error)}")
     return Sounds(*sounds)

@@ -11,8 +11,12 @@ from typing import cast
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
+from pamt_metric import audio
+from pamt_metric.errors import InputError
 from pamt_metric.metric import Level, Metric
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,24 @@ def hits(
     metric: Metric,
     *,
     level: Level = "match",
-) -> list[Hit]:
-    """What `nearest` found, compared in full and ordered by the distance."""
-    compared = [
-        Hit(
-            file=str(files[index]),
-            distance=cast("float", metric.distance(query, files[index], level=level)),
-            embedding_distance=apart,
-        )
-        for index, apart in found
-    ]
-    return sorted(compared, key=lambda hit: hit.distance)
+    max_duration: float | None = None,
+) -> tuple[list[Hit], list[str]]:
+    """What `nearest` found, compared in full and ordered by the distance; why others are not.
+
+    Raises:
+        InputError: the query cannot be used.
+    """
+
+    def load(file: Path) -> Float[Tensor, "channel time"]:
+        return audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration).waveform[0]
+
+    sound = load(query)
+    compared, reasons = [], []
+    for index, apart in found:
+        try:
+            other = load(files[index])
+            distance = metric.distance(sound, other, sample_rate=SAMPLE_RATE, level=level)
+            compared.append(Hit(str(files[index]), cast("float", distance), apart))
+        except InputError as error:  # it changed since, or its embedding was in the cache
+            reasons.append(str(error))
+    return sorted(compared, key=lambda hit: hit.distance), reasons

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -145,10 +145,15 @@ def _csv_lines(columns: Sequence[str], rows: Sequence[Cells]) -> Iterator[list[s
 def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its name when all is written, and on disk."""
     partial = path.with_name(f"{path.name}.tmp")
-    yield partial
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        yield partial
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def _read_csv(path: Path) -> Table:

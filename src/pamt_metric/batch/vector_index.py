@@ -13,7 +13,6 @@ holes in a graph cost recall. What it finds comes with exact distances of the em
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from pamt_metric.batch import cache_file
 from pamt_metric.errors import InputError
 
 FROM_FILES = 10_000
@@ -74,12 +74,7 @@ class VectorIndex:
         # On one thread: several build another graph each time, and now and then one with holes.
         self._graph.add(keys, embeddings, threads=1)
         graph = bytes(self._graph.save())
-        partial = self._file.with_name(f"{self._file.stem}.{os.getpid()}.tmp")
-        try:
-            partial.write_bytes(hashlib.sha256(graph).digest() + graph)
-            partial.replace(self._file)
-        except OSError as error:
-            raise InputError(f"cannot write the cache {self._file}: {error.strerror}") from error
+        cache_file.write(self._file, hashlib.sha256(graph).digest() + graph)
 
     def nearest(
         self, query: Float[np.ndarray, "dim"], contents: Sequence[str], *, top: int

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from pamt_metric.cli import many, models, pictures, report, score, search
-from pamt_metric.cli.output import fail
+from pamt_metric.cli.output import EXIT_INTERRUPTED, fail
 from pamt_metric.errors import PamtError
 
 # click's own exception in older releases of typer, that of its own copy of click in newer ones
@@ -59,7 +59,8 @@ def main() -> None:
         fail(str(error))
     except _UsageError as error:
         fail(cast("Any", error).format_message())
-    except KeyboardInterrupt:
-        fail("interrupted", code=130)
-    else:
-        sys.exit(code if isinstance(code, int) else 0)
+    except (KeyboardInterrupt, typer.Abort):
+        code = EXIT_INTERRUPTED
+    if code == EXIT_INTERRUPTED:  # also what newer releases of typer make of an interrupt
+        fail("interrupted", code=EXIT_INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -11,6 +11,7 @@ from pamt_metric.cli.options import (
     DeviceOption,
     Level,
     LevelOption,
+    MaxDurationOption,
     ModelOption,
 )
 from pamt_metric.cli.output import each, exit_on_failures, progress
@@ -30,6 +31,7 @@ FilesArgument = Annotated[list[str], typer.Argument(help="Audio files.", metavar
 def embed(
     files: FilesArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
+    max_duration: MaxDurationOption = None,
     level: LevelOption = Level.MATCH,
     model: ModelOption = "pamt-mini",
 ) -> None:
@@ -39,13 +41,18 @@ def embed(
     """
     import numpy as np
 
-    from pamt_metric import checkpoint
+    from pamt_metric import audio, checkpoint
+    from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
     _check_output(output, (".npz",))
     metric = checkpoint.load(model)
-    done, embeddings, reasons = each(
-        files, lambda file: cast("Tensor", metric.embed(file, level=level.value)).numpy()
-    )
+
+    def embedded(file: str) -> "Float[np.ndarray, 'dim']":
+        clip = audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration).waveform[0]
+        found = metric.embed(clip, sample_rate=SAMPLE_RATE, level=level.value)
+        return cast("Tensor", found).numpy()
+
+    done, embeddings, reasons = each(files, embedded)
     if done:
         arrays = {"files": np.array(done), "embeddings": np.stack(embeddings)}
         _save_npz(output, metric, arrays)
@@ -59,6 +66,7 @@ def matrix(  # noqa: PLR0917 (typer calls it by name)
     plot: Annotated[
         Path | None, typer.Option(help="Also a heat map, alike clips together: .png, .svg, .pdf.")
     ] = None,
+    max_duration: MaxDurationOption = None,
     level: LevelOption = Level.MATCH,
     model: ModelOption = "pamt-mini",
     device: DeviceOption = Device.AUTO,
@@ -79,7 +87,7 @@ def matrix(  # noqa: PLR0917 (typer calls it by name)
     metric = checkpoint.load(model, device=devices.choose(device.value))
 
     def encode(file: str) -> "Encoded":
-        clip = audio.load(file, target_rate=SAMPLE_RATE)
+        clip = audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration)
         return pairwise.encode(clip, metric, level=level.value)
 
     done, clips, reasons = each(files, encode)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pamt_metric.errors import InputError
+
 ModelOption = Annotated[
     str, typer.Option("--model", help="Bundled model, folder, or Hub id owner/name.")
 ]
@@ -48,5 +50,19 @@ AlignOption = Annotated[
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where the model runs; auto: the fastest there is.")
+]
+
+
+def _seconds(value: float | None) -> float | None:
+    if value is not None and not value > 0.0:
+        raise InputError(f"--max-duration takes seconds above 0, got {value:g}")
+    return value
+
+
+MaxDurationOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-duration", callback=_seconds, help="Refuse files that last longer, in seconds."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -14,11 +14,17 @@ Made = TypeVar("Made")
 
 EXIT_OUT_OF_BOUNDS = 1
 EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def shown(text: str) -> str:
+    """Text for a terminal, which no name is to steer: what cannot be read is spelled out."""
+    return "".join(x if x.isprintable() else x.encode("unicode_escape").decode() for x in text)
 
 
 def complain(message: str) -> None:
     """One line on stderr."""
-    typer.echo("pamt: " + " ".join(message.split()), err=True)
+    typer.echo("pamt: " + shown(" ".join(message.split())), err=True)
 
 
 def fail(message: str, *, code: int = EXIT_ERROR) -> NoReturn:

@@ -12,6 +12,7 @@ from pamt_metric.cli.options import (
     DeviceOption,
     Level,
     LevelOption,
+    MaxDurationOption,
     ModelOption,
 )
 from pamt_metric.cli.output import complain
@@ -30,6 +31,7 @@ def plot(  # noqa: PLR0917 (typer calls it by name)
             min=0.0, help="Second to show the masked threshold of; default: largest difference."
         ),
     ] = None,
+    max_duration: MaxDurationOption = None,
     level: LevelOption = Level.MATCH,
     align: AlignOption = Align.AUTO,
     model: ModelOption = "pamt-mini",
@@ -44,7 +46,10 @@ def plot(  # noqa: PLR0917 (typer calls it by name)
 
     heat_map.check(output)
     metric = checkpoint.load(model, device=devices.choose(device.value))
-    clips = [audio.load(file, target_rate=SAMPLE_RATE).waveform[0] for file in (reference, test)]
+    clips = [
+        audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration).waveform[0]
+        for file in (reference, test)
+    ]
     heard = listening.listen(metric, *clips, level=level.value, align=align.value)
     shown = maps.pair_maps(heard)
     if at is not None and at > shown.duration_s:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pamt_metric.cli.options import Align, Device, DeviceOption, Level
+from pamt_metric.cli.options import Align, Device, DeviceOption, Level, MaxDurationOption
 from pamt_metric.cli.output import exit_on_failures, progress
 from pamt_metric.errors import InputError
 
@@ -40,6 +40,7 @@ def report(  # noqa: PLR0917 (typer calls it by name)
     folder: Annotated[
         Path | None, typer.Option(help="What relative paths start from; default: as scored.")
     ] = None,
+    max_duration: MaxDurationOption = None,
     level: Annotated[
         Level | None, typer.Option("--level", help="match or absolute; default: as scored.")
     ] = None,
@@ -75,7 +76,10 @@ def report(  # noqa: PLR0917 (typer calls it by name)
     with progress("pairs", len(chosen)) as advance:
         for entry in chosen:
             try:
-                views.append(pair_view.pair_view(entry, metric, audio=audio.value, **options))
+                view = pair_view.pair_view(
+                    entry, metric, audio=audio.value, max_duration=max_duration, **options
+                )
+                views.append(view)
             except (InputError, RuntimeError, MemoryError, OSError) as error:
                 missing[entry.number] = " ".join(str(error).split())
             advance(1)

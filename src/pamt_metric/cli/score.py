@@ -17,6 +17,7 @@ from pamt_metric.cli.options import (
     JsonOption,
     Level,
     LevelOption,
+    MaxDurationOption,
     ModelOption,
 )
 from pamt_metric.cli.output import (
@@ -52,6 +53,7 @@ def score(  # noqa: PLR0917 (typer calls it by name)
     ] = None,
     resume: ResumeOption = False,  # noqa: FBT002 (typer calls it by name)
     as_json: JsonOption = False,  # noqa: FBT002 (typer calls it by name)
+    max_duration: MaxDurationOption = None,
     level: LevelOption = Level.MATCH,
     align: AlignOption = Align.AUTO,
     model: ModelOption = "pamt-mini",
@@ -90,7 +92,13 @@ def score(  # noqa: PLR0917 (typer calls it by name)
     listed = score_list.listed(reference, tests, manifest, reference_dir, test_dir)
     if reference is not None and tests and output is None and engine is Engine.LOCAL:
         scored = score_files.score(
-            reference, tests, model=model, device=device, level=level, align=align
+            reference,
+            tests,
+            model=model,
+            device=device,
+            level=level,
+            align=align,
+            max_duration=max_duration,
         )
         score_files.show(reference, scored, as_json=as_json)
         reasons = [row.reason for row in scored if row.reason is not None]
@@ -99,7 +107,7 @@ def score(  # noqa: PLR0917 (typer calls it by name)
         if as_json:
             raise InputError("--json is for REFERENCE TEST...; for a list, write -o OUT.jsonl")
         settings = score_list.Settings(
-            model, device, level, align, batch_size, workers, engine, address, actors
+            model, device, level, align, batch_size, workers, max_duration, engine, address, actors
         )
         results = score_list.score(listed, output, settings, resume=resume)
         n_failed = sum(result.failed for result in results)

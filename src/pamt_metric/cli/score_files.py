@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from pamt_metric.cli.options import Align, Device, Level
-from pamt_metric.cli.output import complain
+from pamt_metric.cli.output import complain, shown
 from pamt_metric.errors import InputError
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from pamt_metric.comparison import Comparison
 
 
@@ -32,6 +35,7 @@ def score(
     device: Device,
     level: Level,
     align: Align,
+    max_duration: float | None,
 ) -> list[Row]:
     """A row for each test.
 
@@ -43,11 +47,16 @@ def score(
     from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
     metric = checkpoint.load(model, device=devices.choose(device.value))
-    audio.load(reference, target_rate=SAMPLE_RATE)  # a bad reference is one error, not one a row
+
+    def load(file: str) -> "Float[Tensor, 'channel time']":
+        return audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration).waveform[0]
+
+    options = {"sample_rate": SAMPLE_RATE, "level": level.value, "align": align.value}
+    first = load(reference)
     rows = []
     for test in tests:
         try:
-            found = metric.compare(reference, test, level=level.value, align=align.value)
+            found = metric.compare(first, load(test), **options)
             rows.append(Row(test, cast("Comparison", found).summary(), None))
         except InputError as error:
             rows.append(Row(test, None, str(error)))
@@ -65,16 +74,17 @@ def show(reference: str, rows: Sequence[Row], *, as_json: bool) -> None:
 def _print_table(rows: Sequence[Row]) -> None:
     from pamt_metric.comparison import describe
 
-    width = max(len(row.test) for row in rows)
+    names = [shown(row.test) for row in rows]
+    width = max(map(len, names))
     header = f"{'test':<{width}}  distance  fidelity  content  added  missing   meaning"
     typer.echo(header)
-    for row in rows:
+    for name, row in zip(names, rows, strict=True):
         if row.result is None:
-            typer.echo(f"{row.test:<{width}}  {'failed':>8}")
+            typer.echo(f"{name:<{width}}  {'failed':>8}")
             continue
         value = row.result
         typer.echo(
-            f"{row.test:<{width}}  {value['distance']:8.3f}  {value['fidelity']:8.3f}  "
+            f"{name:<{width}}  {value['distance']:8.3f}  {value['fidelity']:8.3f}  "
             f"{value['content']:7.3f}  {value['added']:5.2f}  {value['missing']:7.2f}   "
             f"{describe(value['distance'])}"
         )

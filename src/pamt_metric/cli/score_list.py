@@ -30,6 +30,7 @@ class Settings:
     align: Align
     batch_size: int
     workers: int
+    max_duration: float | None
     engine: Engine
     address: str | None
     actors: int | None
@@ -82,6 +83,7 @@ def score(
             "model": asdict(metric.info),
             "level": settings.level.value,
             "align": settings.align.value,
+            "max_duration": settings.max_duration,
         }
         journal = None if output is None else Journal(output, listed, identity, resume=resume)
         results = [] if journal is None else list(journal.results)
@@ -113,6 +115,7 @@ def _engine(settings: Settings) -> "Iterator[tuple[Metric, Run]]":
         "align": settings.align.value,
         "batch_size": settings.batch_size,
         "workers": settings.workers,
+        "max_duration": settings.max_duration,
     }
     if settings.engine is Engine.LOCAL:
         if settings.address is not None or settings.actors is not None:

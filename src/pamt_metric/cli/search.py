@@ -15,9 +15,10 @@ from pamt_metric.cli.options import (
     JsonOption,
     Level,
     LevelOption,
+    MaxDurationOption,
     ModelOption,
 )
-from pamt_metric.cli.output import each, exit_on_failures
+from pamt_metric.cli.output import each, exit_on_failures, shown
 from pamt_metric.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def search(  # noqa: PLR0917 (typer calls it by name)
         Path | None, typer.Option(help="Where embeddings are kept; default: the user's cache.")
     ] = None,
     as_json: JsonOption = False,  # noqa: FBT002 (typer calls it by name)
+    max_duration: MaxDurationOption = None,
     level: LevelOption = Level.MATCH,
     model: ModelOption = "pamt-mini",
     device: DeviceOption = Device.AUTO,
@@ -78,20 +80,28 @@ def search(  # noqa: PLR0917 (typer calls it by name)
     count = len(files) if exact else max(top, candidates or CANDIDATES_PER_HIT * top)
     with contents.remembered(cache, folder) as known:
         kept = embedding_cache.EmbeddingCache(
-            cache, metric, known, version=pamt_metric.__version__, level=level.value
+            cache,
+            metric,
+            known,
+            version=pamt_metric.__version__,
+            level=level.value,
+            max_duration=max_duration,
         )
         if approximate:
             done, found, reasons = _by_index(Path(query), folder, inside, kept, count)
         else:
             done, found, reasons = _by_all(Path(query), files, kept, count)
-    hits = searches.hits(Path(query), done, found, metric, level=level.value)[:top]
+    hits, more = searches.hits(
+        Path(query), done, found, metric, level=level.value, max_duration=max_duration
+    )
+    hits = hits[:top]
     if as_json:
         typer.echo(json.dumps({"query": query, "hits": [asdict(hit) for hit in hits]}, indent=2))
     else:
         typer.echo("distance  embedding  file")
         for hit in hits:
-            typer.echo(f"{hit.distance:8.3f}  {hit.embedding_distance:9.3f}  {hit.file}")
-    exit_on_failures(reasons)
+            typer.echo(f"{hit.distance:8.3f}  {hit.embedding_distance:9.3f}  {shown(hit.file)}")
+    exit_on_failures([*reasons, *more])
 
 
 def _by_all(query: Path, files: list[Path], kept: "EmbeddingCache", count: int) -> Found:

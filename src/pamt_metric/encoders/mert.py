@@ -121,10 +121,20 @@ class MertEncoder(nn.Module):
         config, do_normalize = mert_files.read_configs(files)
         given = {"window_s": window_s, "overlap_s": overlap_s}
         config |= {name: value for name, value in given.items() if value is not None}
+        state = mert_files.read_weights(files.weights)
+        mert_files.check_depth(config, state=state, path=files.config)
         try:
             # Random weights are drawn before the real ones come: the caller's random numbers
             # must not depend on that.
             with torch.random.fork_rng(devices=[]):
+                # Without memory first: a config must not ask for more than the weights hold.
+                with torch.device("meta"):
+                    shell = mert_config.build_hubert(
+                        config, attn_implementation=attn_implementation
+                    )
+                wanted = shell.state_dict()
+                state = mert_files.match_keys(state, wanted=wanted)
+                mert_files.check_state(state, wanted=wanted, path=files.weights)
                 encoder = cls(
                     config,
                     normalize=do_normalize if normalize is None else normalize,
@@ -132,15 +142,9 @@ class MertEncoder(nn.Module):
                 )
         except ConfigError as error:
             raise CheckpointError(f"{files.config}: {error}") from error
-        encoder._load_weights(files)
+        encoder.load_state_dict({f"module.{key}": value for key, value in state.items()})
+        encoder.source = files.source
         return encoder
-
-    def _load_weights(self, files: mert_files.CheckpointFiles) -> None:
-        wanted = self.module.state_dict()
-        state = mert_files.match_keys(mert_files.read_weights(files.weights), wanted=wanted)
-        mert_files.check_state(state, wanted=wanted, path=files.weights)
-        self.load_state_dict({f"module.{key}": value for key, value in state.items()})
-        self.source = files.source
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as config and weights: torch refuses to pickle a parametrised convolution."""

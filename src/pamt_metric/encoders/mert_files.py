@@ -49,6 +49,12 @@ WEIGHT_NORM_SUFFIXES = (
 # module has it follows from the mask probabilities of the config.
 MASK_EMBEDDING = "masked_spec_embed"
 
+# A config of more bytes than this is none; the largest published one has 2 kB.
+MAX_CONFIG_BYTES = 2**24
+
+# A head may list the layers of an encoder whose tensors lie in another file.
+ALWAYS_ALLOWED_PARTS = 64
+
 # Errors name at most this many keys.
 MAX_KEYS_NAMED = 4
 
@@ -149,8 +155,10 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: If the file holds anything else.
     """
     try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{path} has over {MAX_CONFIG_BYTES} bytes; is it a config?")
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # RecursionError: nested too deep
         raise CheckpointError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} holds a {type(values).__name__}, expected an object")
@@ -258,6 +266,28 @@ def check_state(
         raise CheckpointError(
             f"{path} {'; '.join(found)}; do its config and weights belong together?"
         )
+
+
+def check_depth(
+    config: Mapping[str, Any], *, state: Mapping[str, Shaped[Tensor, "..."]], path: Path
+) -> None:
+    """Refuse a config that asks for more parts than its weights hold, before any is built.
+
+    Each layer, block or entry of a list has a tensor of its own, and each head a number.
+
+    Raises:
+        CheckpointError: It asks for more.
+    """
+    n_tensors, n_numbers = len(state), sum(value.numel() for value in state.values())
+    n_parts = max(n_tensors, ALWAYS_ALLOWED_PARTS)
+    most = {"num_hidden_layers": n_parts, "n_blocks": n_parts, "n_heads": n_numbers}
+    for name, value in config.items():
+        count = len(value) if isinstance(value, list) else value if name in most else 0
+        if isinstance(count, int | float) and count > most.get(name, n_parts):
+            raise CheckpointError(
+                f"{path}: {name} asks for {count} parts, and its weights hold {n_tensors} "
+                "tensors; do they belong together?"
+            )
 
 
 def _name_keys(keys: list[str]) -> str:

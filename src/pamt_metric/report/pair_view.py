@@ -27,14 +27,20 @@ SAME_DISTANCE = 0.01
 
 
 def pair_view(
-    entry: Entry, metric: Metric, *, level: Level, align: Align, audio: Format
+    entry: Entry,
+    metric: Metric,
+    *,
+    level: Level,
+    align: Align,
+    audio: Format,
+    max_duration: float | None = None,
 ) -> dict[str, Any]:
     """Plain values that JSON can hold.
 
     Raises:
         InputError: the files cannot be read or compared any more; the message says why.
     """
-    loaded = scorer.load(entry.pair)
+    loaded = scorer.load(entry.pair, max_duration=max_duration)
     if isinstance(loaded, Result):
         raise InputError(loaded.reason)
     heard = listen(metric, loaded.reference, loaded.test, level=level, align=align)
