@@ -182,7 +182,8 @@ class Metric(nn.Module):
         tokens = run(self.ear, waveform, lengths, n_frame=n_frame)
         states = run(self.hidden_states, waveform, lengths)
         missing = tokens.mask.shape[1] - states.shape[2]
-        states = functional.pad(states, (0, 0, 0, missing))
+        if missing:
+            states = functional.pad(states, (0, 0, 0, missing))
         return Encoded(tokens=tokens, embedding=run(self.head, states, tokens))
 
     def hidden_states(
