@@ -13,7 +13,7 @@ transformers (Apache-2.0), `models/hubert/modeling_hubert.py`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -60,8 +60,8 @@ class FrontEnd(nn.Module):
         self.conv_layers = nn.ModuleList(
             ConvLayer(values, i) for i in range(len(values["conv_dim"]))
         )
-        self.width = values["conv_dim"][0]
         self.hop, self.span = hop_and_span(values["conv_stride"], values["conv_kernel"])
+        self.values_per_frame = values["conv_dim"][0] * self.hop // values["conv_stride"][0]
         self.is_local = values["feat_extract_norm"] == "layer"
 
     def forward(
@@ -71,7 +71,7 @@ class FrontEnd(nn.Module):
         n_frame = (waveform.shape[1] - self.span) // self.hop + 1
         if not self.is_local or waveform.is_cuda:
             return self._run(waveform)
-        size = max(1, BLOCK_VALUES * self.conv_layers[0].stride // (self.hop * self.width))
+        size = max(1, BLOCK_VALUES // self.values_per_frame)
         blocks = [range(start, min(start + size, n_frame)) for start in range(0, n_frame, size)]
         frames = [
             self._run(window[:, block[0] * self.hop : block[-1] * self.hop + self.span])
@@ -171,8 +171,9 @@ class Positions(nn.Module):
         super().__init__()
         width, kernel = values["hidden_size"], values["num_conv_pos_embeddings"]
         groups = values["num_conv_pos_embedding_groups"]
-        conv = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=groups)
-        nn.init.zeros_(conv.bias)
+        conv = nn.Conv1d(width, width, kernel, groups=groups)
+        self.padding, self.groups = kernel // 2, groups
+        nn.init.constant_(cast("Tensor", conv.bias), 0.0)
         self.conv = nn.utils.parametrizations.weight_norm(conv, dim=2)
 
     def forward(
@@ -185,12 +186,12 @@ class Positions(nn.Module):
         and fewer; with MERT's 48 it is right).
         """
         exact = torch.float32 if x.dtype == torch.bfloat16 and not x.is_cuda else x.dtype
+        weight, bias = (
+            cast("Tensor", part).to(exact) for part in (self.conv.weight, self.conv.bias)
+        )
+        signals = x.transpose(1, 2).to(exact)
         convolved = functional.conv1d(
-            x.transpose(1, 2).to(exact),
-            self.conv.weight.to(exact),
-            None if self.conv.bias is None else self.conv.bias.to(exact),
-            padding=self.conv.padding,
-            groups=self.conv.groups,
+            signals, weight, bias, padding=self.padding, groups=self.groups
         )
         # An even kernel gives one frame too many.
         convolved = convolved[..., : x.shape[1]]

@@ -67,7 +67,7 @@ def read_architecture(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     _check_kind(config)
     given = {name: config[name] for name in HUBERT_DEFAULTS if name in config}
-    values = {
+    values: dict[str, Any] = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in (HUBERT_DEFAULTS | given).items()
     }
