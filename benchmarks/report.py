@@ -19,6 +19,7 @@ from benchmarks.markdown import table as _markdown
 from benchmarks.psychophysics.section import section as _psychophysics
 from benchmarks.results_file import read_results, read_text
 from benchmarks.sanity import suite
+from benchmarks.speed_section import section as _speed
 
 OURS = "pamt"
 OUT_OF_FOLD = f", {CROSS_VALIDATED}"
@@ -38,7 +39,7 @@ def write(results: Path, output: Path) -> None:
 
     Args:
         results: Folder of agreement.csv, ceilings.csv, listeners.csv, orderings.csv, sanity.csv,
-            psychophysics.csv and runs.csv; what is not there is said to be missing.
+            psychophysics.csv, speed.csv and runs.csv; what is not there is said to be missing.
         output: The Markdown file; its images are given relative to it.
     """
     sections = [
@@ -47,6 +48,7 @@ def write(results: Path, output: Path) -> None:
         *_orderings(results / "orderings.csv"),
         *_sanity(results, output),
         *_psychophysics(results, output),
+        *_speed(results),
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("\n\n".join(sections) + "\n")

@@ -44,6 +44,11 @@ NOISE_RMS = 0.01
 LOSS_S = 4
 _IMPORT_TORCH = "import torch"
 _IMPORT_OURS = "import torch, pamt_metric"
+# Not `ru_maxrss`: a process inherits that of the one it was forked from.
+_TELL_PEAK = (
+    "import atexit; from benchmarks import process_memory\n"
+    "atexit.register(lambda: print(process_memory.peak()))\n"
+)
 _SCORE = "import sys; from pamt_metric.cli import main; sys.argv[0] = 'pamt'; main()"
 
 
@@ -87,8 +92,9 @@ def pairs(
             if reason:
                 rows.append(row("pair", name, seconds, np.nan, "s", note=reason))
             else:
-                ratio = float((times[OURS] / times[name]).median()) if OURS in times else np.nan
-                rows.append(row("pair", name, seconds, times[name].median(), "s", ratio=ratio))
+                taken = medians(times)[name]
+                ratio = medians(times.rdiv(times[OURS], axis=0))[name] if OURS in times else np.nan
+                rows.append(row("pair", name, seconds, taken, "s", ratio=ratio))
     return rows
 
 
@@ -99,6 +105,11 @@ def in_turns(tasks: Mapping[str, Callable[[], object]], *, rounds: int) -> pd.Da
     return pd.DataFrame(
         [{name: seconds_of(task) for name, task in tasks.items()} for _ in range(rounds)]
     )
+
+
+def medians(times: pd.DataFrame) -> dict[str, float]:
+    """The median of each column."""
+    return {str(name): float(np.median(times[name].to_numpy())) for name in times}
 
 
 def seconds_of(task: Callable[[], object]) -> float:
@@ -127,6 +138,7 @@ def matrix(
     hours = 10.0 * n_clips / encoding
     rows.append(row("throughput", "embeddings", 10, hours, "hours of audio an hour"))
     if peer is not None:
+        n_pairs = min(n_pairs, n_clips - 1)
         sounds = [clip.waveform[0].numpy() for clip in clips[: n_pairs + 1]]
         peer(sounds[0], sounds[1], EAR_RATE)
         each = [
@@ -153,9 +165,9 @@ def start_up(*, rounds: int) -> list[dict[str, Any]]:
         }
         tasks = {name: functools.partial(_fresh, *command) for name, command in commands.items()}
         times = in_turns(tasks, rounds=rounds)
-    added = times.sub(times["torch"], axis=0).median()
+    added = medians(times.sub(times["torch"], axis=0))
     return [
-        row("start-up", "import torch", 0, times["torch"].median(), "s"),
+        row("start-up", "import torch", 0, medians(times)["torch"], "s"),
         row("start-up", "import pamt_metric, beyond torch", 0, added["import"], "s"),
         row("start-up", "pamt score, beyond import torch", 10, added["command"], "s"),
     ]
@@ -168,7 +180,7 @@ def memory(lengths_s: Sequence[float]) -> list[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             files = _write(Path(folder), seconds)
             start = time.perf_counter()
-            peak = _fresh(_SCORE, "score", *files)
+            peak = int(_fresh(_TELL_PEAK + _SCORE, "score", *files).splitlines()[-1])
             taken = time.perf_counter() - start
         rows.append(row("memory", "pamt score, peak", seconds, peak / process_memory.MIB, "MiB"))
         rows.append(row("memory", "pamt score, time", seconds, taken, "s"))
@@ -189,15 +201,10 @@ def _write(folder: Path, seconds: float) -> list[str]:
     return paths
 
 
-def _fresh(code: str, *arguments: str) -> int:
-    """Run Python on some code; the peak of its resident memory in bytes."""
+def _fresh(code: str, *arguments: str) -> str:
+    """Run Python on some code; what it prints."""
     command = [sys.executable, "-c", code, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command[:3])
-    return usage.ru_maxrss * 1024
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def loss(*, rounds: int) -> list[dict[str, Any]]:
@@ -208,7 +215,7 @@ def loss(*, rounds: int) -> list[dict[str, Any]]:
     def run() -> None:
         step(start.clone().requires_grad_(), target).backward()
 
-    taken = in_turns({"step": run}, rounds=rounds)["step"].median()
+    taken = medians(in_turns({"step": run}, rounds=rounds))["step"]
     return [row("loss", "forward and backward", LOSS_S, taken, "s")]
 
 

@@ -37,7 +37,8 @@ def cost(model: Metric, name: str, *, rounds: int) -> list[dict[str, Any]]:
         "distance": functools.partial(model.pair, *sides),
     }
     matrix = torch.randn(PEAK_SIZE, PEAK_SIZE)
-    times = speed.in_turns(parts | {"peak": lambda: matrix @ matrix}, rounds=rounds).median()
+    tasks = parts | {"peak": lambda: matrix @ matrix}
+    times = speed.medians(speed.in_turns(tasks, rounds=rounds))
     peak = 2.0 * PEAK_SIZE**3 / times["peak"]
     rows = [speed.row("cost", f"{name}: peak in single precision", 0, peak / GIGA, "GFLOP/s")]
     for part, run in parts.items():

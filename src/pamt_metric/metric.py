@@ -24,7 +24,7 @@ from pamt_metric.input_check import check_choice
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE, n_frames
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
-from pamt_metric.side_by_side import Both, side_by_side
+from pamt_metric.threads import Both, side_by_side
 
 if TYPE_CHECKING:  # what a caller should give
     Level = Literal["match", "absolute"]

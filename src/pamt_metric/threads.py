@@ -1,4 +1,4 @@
-"""The two sides of a pair at once, each on half of the processor's threads.
+"""How many threads work on what: the two sides of a pair at once, each on half of them.
 
 A clip goes through hundreds of short operations, and threads that share each of them wait for one
 another hundreds of times; on a busy machine that takes longer than the work. Two sides share
@@ -15,6 +15,17 @@ import torch
 
 Make = Callable[[], Any]
 Both = Callable[[Make, Make], list[Any]]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One of torch's threads for what is between: many short operations, such as loading."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 @contextmanager

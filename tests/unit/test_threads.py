@@ -5,7 +5,8 @@ import threading
 import pytest
 import torch
 
-from pamt_metric.side_by_side import side_by_side
+import pamt_metric as pamt
+from pamt_metric.threads import one_thread, side_by_side
 
 CPU = torch.device("cpu")
 
@@ -81,4 +82,15 @@ def test_an_error_of_a_side_comes_through_and_leaves_the_threads():
         side_by_side(CPU) as both,
     ):
         both(fail, state)
+    assert torch.get_num_threads() == 4
+
+
+def test_one_thread_and_then_all_again():
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 4
+
+
+def test_loading_leaves_the_number_of_threads_alone():
+    assert pamt.load().info.name == "pamt-mini"
     assert torch.get_num_threads() == 4
