@@ -29,10 +29,9 @@ from benchmarks import encoder, process_memory
 from benchmarks.baselines.pamt import Pamt
 from benchmarks.measurement import Metric, measure
 from benchmarks.sanity.composer import SAMPLE_RATE, compose
-from pamt_metric import PerceptualLoss, audio, checkpoint, pairwise
+from pamt_metric import PerceptualLoss, checkpoint, pairwise_distances
 from pamt_metric.head import SequenceHead
 from pamt_metric.metric import Metric as Model
-from pamt_metric.psychoacoustics.frames import SAMPLE_RATE as EAR_RATE
 
 FILE_NAME = "speed.csv"
 COLUMNS = ("part", "name", "audio_s", "value", "unit", "ours_over_it", "note", "load")
@@ -123,26 +122,24 @@ def matrix(
     model: Model, peer: Metric | None, *, n_clips: int, n_pairs: int
 ) -> list[dict[str, Any]]:
     """Seconds for the distances of all pairs of clips of 10 s, each encoded once."""
-    clips = [
-        audio.load(compose(seed, duration_s=10.0), sample_rate=SAMPLE_RATE, target_rate=EAR_RATE)
-        for seed in range(n_clips)
+    clips = [compose(seed, duration_s=10.0) for seed in range(n_clips)]
+    model.embed(clips[0], sample_rate=SAMPLE_RATE)
+    embedding = [
+        seconds_of(functools.partial(model.embed, clip, sample_rate=SAMPLE_RATE))
+        for clip in clips[: n_pairs + 1]
     ]
     start = time.perf_counter()
-    encoded = [pairwise.encode(clip, model) for clip in clips]
-    encoding = time.perf_counter() - start
-    for _ in pairwise.rows(encoded, model.pair):
-        pass
+    pairwise_distances(clips, sample_rate=SAMPLE_RATE, metric=model)
     total = time.perf_counter() - start
     name = f"all pairs of {n_clips}"
     rows = [row("matrix", f"{name}, {OURS}", 10, total, "s")]
-    hours = 10.0 * n_clips / encoding
+    hours = 10.0 / statistics.median(embedding)
     rows.append(row("throughput", "embeddings", 10, hours, "hours of audio an hour"))
     if peer is not None:
         n_pairs = min(n_pairs, n_clips - 1)
-        sounds = [clip.waveform[0].numpy() for clip in clips[: n_pairs + 1]]
-        peer(sounds[0], sounds[1], EAR_RATE)
+        peer(clips[0], clips[1], SAMPLE_RATE)
         each = [
-            seconds_of(functools.partial(peer, sounds[i], sounds[i + 1], EAR_RATE))
+            seconds_of(functools.partial(peer, clips[i], clips[i + 1], SAMPLE_RATE))
             for i in range(n_pairs)
         ]
         all_of_them = statistics.median(each) * n_clips * (n_clips - 1) / 2

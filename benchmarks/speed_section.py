@@ -71,8 +71,8 @@ def section(results: Path) -> Iterable[str]:
     rows = read_results(path, NUMBERS)
     loads = rows["load"]
     yield (
-        f"Medians; contestants took turns on the same stereo music at 48 kHz. Other work ran on the "
-        f"machine: load average {loads.min():.1f} to {loads.max():.1f}. *Ours over it*: time of "
+        f"Medians; contestants took turns on the same stereo music at 48 kHz. Other work ran too: "
+        f"load average {loads.min():.1f} to {loads.max():.1f}. *Ours over it*: time of "
         "`pamt` over that of the row, median of the ratios within a round."
     )
     yield _targets(rows)

@@ -24,7 +24,7 @@ from pamt_metric.input_check import check_choice
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE, n_frames
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
-from pamt_metric.threads import Both, side_by_side
+from pamt_metric.threads import AtOnce, side_by_side
 
 if TYPE_CHECKING:  # what a caller should give
     Level = Literal["match", "absolute"]
@@ -230,7 +230,7 @@ class Metric(nn.Module):
 
     def _prepare_pair(  # noqa: PLR0917 (the two public methods' own arguments)
         self,
-        both: Both,
+        both: AtOnce,
         a: AudioSource,
         b: AudioSource,
         sample_rate: int | None,

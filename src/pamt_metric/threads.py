@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 Make = Callable[[], Any]
-Both = Callable[[Make, Make], list[Any]]
+AtOnce = Callable[..., list[Any]]
 
 
 @contextmanager
@@ -29,8 +29,8 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def side_by_side(device: torch.device) -> Iterator[Both]:
-    """Gives what runs two functions at once, and halves torch's threads for what is between.
+def side_by_side(device: torch.device) -> Iterator[AtOnce]:
+    """Gives what runs functions, two at a time, and halves torch's threads for what is between.
 
     The functions run one after the other where a graph is recorded or autocast is on, which are
     states of a thread, on other devices than the processor, and where the caller wants one thread.
@@ -38,7 +38,7 @@ def side_by_side(device: torch.device) -> Iterator[Both]:
     n_threads = torch.get_num_threads()
     alone = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
     if n_threads < 2 or device.type != "cpu" or alone:
-        yield lambda make_a, make_b: [make_a(), make_b()]
+        yield lambda *makes: [make() for make in makes]
         return
     inference = torch.is_inference_mode_enabled()
 
@@ -47,9 +47,9 @@ def side_by_side(device: torch.device) -> Iterator[Both]:
         with torch.inference_mode(inference), torch.no_grad():
             return make()
 
-    def at_once(make_a: Make, make_b: Make) -> list[Any]:
+    def at_once(*makes: Make) -> list[Any]:
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(run, (make_a, make_b)))
+            return list(pool.map(run, makes))
 
     torch.set_num_threads(n_threads // 2)
     try:
