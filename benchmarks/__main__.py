@@ -19,7 +19,7 @@ for command in (
 ):
     app.command()(command)
 app.command(name="ear-speed")(cost.time_ear)
-for command in (cost.encoder, cost.loss, cost.search, report.report):
+for command in (cost.speed, cost.encoder, cost.loss, cost.search, report.report):
     app.command()(command)
 
 

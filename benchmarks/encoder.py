@@ -21,6 +21,7 @@ from torch.nn import functional
 
 import pamt_metric
 from benchmarks import process_memory
+from pamt_metric.encoders import mert_config
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.resample import resample
 
@@ -53,6 +54,16 @@ def rebuild(encoder: MertEncoder, **timing: float) -> MertEncoder:
     return other
 
 
+def stock(encoder: MertEncoder) -> Any:
+    """transformers' HubertModel with the same weights."""
+    from transformers import HubertConfig, HubertModel
+
+    values = {name: encoder.config[name] for name in mert_config.HUBERT_DEFAULTS}
+    module: Any = HubertModel(HubertConfig(**values)).eval().requires_grad_(False)
+    module.load_state_dict(encoder.module.state_dict())
+    return module.to(next(encoder.parameters()).dtype)
+
+
 # Speed
 
 
@@ -63,11 +74,11 @@ def speed(encoder: MertEncoder, *, repeats: int) -> pd.DataFrame:
     """
     encoder = rebuild(encoder)
     encoder.normalize = False
-    module, top = encoder.module, [encoder.n_layers]
+    module, top = stock(encoder), [encoder.n_layers]
     compiled = rebuild(encoder)
     compiled.compile()
     half = rebuild(encoder).to(torch.bfloat16)
-    stock_half = half.module
+    stock_half = stock(half)
     rows = []
     for seconds in (5, 30):
         clip = noise(round(seconds * encoder.sample_rate))[None]

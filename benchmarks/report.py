@@ -20,6 +20,7 @@ from benchmarks.psychophysics.section import section as _psychophysics
 from benchmarks.results_file import read_results, read_text
 from benchmarks.robustness.section import section as _robustness
 from benchmarks.sanity import suite
+from benchmarks.speed_section import section as _speed
 
 OURS = "pamt"
 OUT_OF_FOLD = f", {CROSS_VALIDATED}"
@@ -39,7 +40,8 @@ def write(results: Path, output: Path) -> None:
 
     Args:
         results: Folder of agreement.csv, ceilings.csv, listeners.csv, orderings.csv, sanity.csv,
-            psychophysics.csv, robustness*.csv and runs.csv; what is missing is said to be.
+            psychophysics.csv, robustness*.csv, speed.csv and runs.csv; what is missing is said
+            to be.
         output: The Markdown file; its images are given relative to it.
     """
     sections = [
@@ -49,6 +51,7 @@ def write(results: Path, output: Path) -> None:
         *_sanity(results, output),
         *_psychophysics(results, output),
         *_robustness(results, output),
+        *_speed(results),
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("\n\n".join(sections) + "\n")

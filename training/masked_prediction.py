@@ -118,7 +118,7 @@ def _keep_single(module: nn.Module) -> None:
     """Take a module out of mixed precision.
 
     Of a convolution with so few channels in a group oneDNN's bfloat16 result is wrong on a CPU: see
-    `pamt_metric.encoders.position`.
+    `pamt_metric.encoders.hubert.Positions`.
     """
     forward = module.forward
 

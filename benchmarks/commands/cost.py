@@ -1,13 +1,15 @@
 """What things cost: the ear, an encoder, a training step with the loss, a search."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from benchmarks import ear_speed, loss_cost, search_recall, tables
 from benchmarks import encoder as encoder_suite
 from benchmarks import metrics as register
+from benchmarks import speed as speed_suite
 from benchmarks.commands.shared import (
     RESULTS,
     Data,
@@ -41,6 +43,36 @@ def time_ear(
     if memory:
         peaks = {length: ear_speed.peak_memory(length) for length in ear_speed.LENGTHS_S}
         console.print(tables.ear_memory(peaks))
+
+
+def speed(
+    *,
+    results: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS
+    / speed_suite.FILE_NAME,
+    metric: Metrics = None,
+    seconds: Annotated[str, typer.Option(help="Lengths of pairs, with commas.")] = "1,10,60",
+    rounds: Annotated[int, typer.Option(help="Of which medians are taken.")] = 7,
+    clips: Annotated[int, typer.Option(help="Of 10 s, for all pairs.")] = speed_suite.MATRIX_CLIPS,
+    memory: Annotated[
+        str, typer.Option(help="Lengths of files for the memory, with commas.")
+    ] = "10,60,600",
+) -> None:
+    """Time everything beside the peers on the same sounds, and its memory; METRIC names peers."""
+    peers = choose_metrics(metric, speed_suite.PEERS)
+    rows: list[dict[str, Any]] = []
+    for part in speed_suite.run(
+        peers,
+        lengths_s=[float(length) for length in split_names([seconds])],
+        rounds=rounds,
+        n_clips=clips,
+        memory_s=[float(length) for length in split_names([memory])],
+    ):
+        rows += part
+        result = pd.DataFrame(rows, columns=list(speed_suite.COLUMNS))
+        result.to_csv(results, index=False, float_format="%.4g", lineterminator="\n")
+        console.print(tables.plain(pd.DataFrame(part), title=part[0]["part"]))
+    for peer in peers:
+        register.release(peer)
 
 
 def encoder(

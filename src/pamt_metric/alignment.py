@@ -17,7 +17,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn import functional
 
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
@@ -64,9 +63,9 @@ def _find(a: Float[Tensor, "time_a"], b: Float[Tensor, "time_b"]) -> Int64[Tenso
     # At least half of the shorter clip must remain.
     max_lag = min(int(MAX_LAG_S * SAMPLE_RATE), shorter // 2)
     max_lag = max(0, min(max_lag, shorter - MIN_OVERLAP))
+    there, back = _correlations(a, b, max_lag)
     # The two directions agree up to rounding; their sum is the same in both orders.
-    correlation = _correlation(a, b, max_lag) + _correlation(b, a, max_lag).flip(-1)
-    strength = 0.5 * correlation.abs()
+    strength = 0.5 * (there + back.flip(-1)).abs()
     lag = torch.arange(-max_lag, max_lag + 1, device=a.device)
     peak = strength.max()
     # of equal peaks the one nearest to lag 0
@@ -113,27 +112,34 @@ def overlap_lengths(
     return torch.where(near, both, lengths_a), torch.where(near, both, lengths_b)
 
 
-def _correlation(
+def _correlations(
     a: Float[Tensor, "time_a"], b: Float[Tensor, "time_b"], max_lag: int
-) -> Float[Tensor, "lag"]:
-    """Normalised correlation at lags -max_lag..max_lag; positive lag: `b` is later."""
+) -> tuple[Float[Tensor, "lag"], Float[Tensor, "lag"]]:
+    """Normalised correlation at lags -max_lag..max_lag of a with b, where b is later, and back."""
     longer = max(a.shape[-1], b.shape[-1])
-    a, b = (functional.pad(x, (0, longer - x.shape[-1])) for x in (a, b))
     length = min(longer, SEGMENT_LENGTH)
     n_fft = 1 << (length + max_lag).bit_length()
-    cross = energy_a = energy_b = torch.zeros(n_fft // 2 + 1, dtype=a.dtype, device=a.device)
+    there = back = energy_a = energy_b = torch.zeros(n_fft // 2 + 1, dtype=a.dtype, device=a.device)
     for start in range(0, longer, length):
         spectrum_a = torch.fft.rfft(a[start : start + length], n=n_fft)
         spectrum_b = torch.fft.rfft(b[start : start + length], n=n_fft)
-        cross = cross + spectrum_a.conj() * spectrum_b
-        energy_a = energy_a + spectrum_a.abs().square()
-        energy_b = energy_b + spectrum_b.abs().square()
+        # One is not the other's conjugate to the bit: the products round in another order.
+        there = there + spectrum_a.conj() * spectrum_b
+        back = back + spectrum_b.conj() * spectrum_a
+        energy_a = energy_a + _energy(spectrum_a)
+        energy_b = energy_b + _energy(spectrum_b)
     amplitude_a, amplitude_b = energy_a.sqrt(), energy_b.sqrt()
     tiny = torch.finfo(a.dtype).tiny
-    white = cross / (amplitude_a * amplitude_b).sqrt().clamp_min(tiny)
-    correlation = torch.fft.irfft(white, n=n_fft) * n_fft
+    white = (amplitude_a * amplitude_b).sqrt().clamp_min(tiny)
     scale = 2.0 * (amplitude_a.sum() * amplitude_b.sum()).sqrt().clamp_min(tiny)
-    return correlation.roll(max_lag)[: 2 * max_lag + 1] / scale
+    correlations = torch.fft.irfft(torch.stack([there / white, back / white]), n=n_fft)
+    near = torch.cat([correlations[:, -max_lag:], correlations[:, : max_lag + 1]], dim=1)
+    there, back = (near[:, -2 * max_lag - 1 :] * (n_fft / scale)).unbind()
+    return there, back
+
+
+def _energy(spectrum: Tensor) -> Float[Tensor, "bin"]:
+    return spectrum.real.square() + spectrum.imag.square()
 
 
 def _trim(

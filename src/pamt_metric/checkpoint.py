@@ -32,6 +32,7 @@ from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import CheckpointError
 from pamt_metric.head import SequenceHead
 from pamt_metric.metric import Metric
+from pamt_metric.threads import one_thread
 
 DEFAULT_MODEL = "pamt-mini"
 FORMAT = 1
@@ -42,6 +43,7 @@ FILES = (hub.Wanted((CONFIG_FILE,)), hub.Wanted((WEIGHTS_FILE,)))
 """What is downloaded of a repository."""
 
 
+@one_thread()
 def load(
     name_or_path: str | PathLike[str] = DEFAULT_MODEL,
     *,

@@ -11,7 +11,6 @@ in time.
 Shapes: b batch, f frame, w width of the blocks, d dimension of an embedding.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,19 +62,43 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b f w"],
-        bias: Float[Tensor, "b head f f"],
+        local: Float[Tensor, "head f f"],
+        key_weight: Float[Tensor, "b f"],
         modulations: Sequence[tuple[Tensor, Tensor] | None],
     ) -> Float[Tensor, "b f w"]:
         """One round of attention and feed-forward."""
         normed = self.attention_norm(x, modulations[0])
         qkv = self.query_key_value(normed).unflatten(-1, (3, self.n_heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        # Spelled out: the fused kernels round otherwise with a graph than without, and then
-        # d(x, x) would not be 0 where one of the two asks for a gradient.
-        logits = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5 + bias
-        attended = logits.softmax(-1) @ value
+        attended = _attend(query, key, value, local, key_weight)
         x = x + self.output(attended.transpose(1, 2).flatten(2))
         return x + self.feedforward(self.feedforward_norm(x, modulations[1]))
+
+
+def _attend(
+    query: Float[Tensor, "b head f d"],
+    key: Float[Tensor, "b head f d"],
+    value: Float[Tensor, "b head f d"],
+    local: Float[Tensor, "head f f"],
+    key_weight: Float[Tensor, "b f"],
+) -> Float[Tensor, "b head f d"]:
+    """Fused attention with a bias by distance and one by key.
+
+    The bias by key is one more dimension of query and key. In the mask it would ask for a gradient
+    where the clip does, and then torch takes another kernel, which rounds otherwise: d(x, x) would
+    not be 0 where one of the two asks for a gradient.
+    """
+    size = query.shape[-1]
+    one = torch.ones_like(query[..., :1])
+    weight = key_weight[:, None, :, None].expand_as(one)
+    attended = functional.scaled_dot_product_attention(
+        torch.cat([query * size**-0.5, one], dim=-1),
+        torch.cat([key, weight], dim=-1),
+        functional.pad(value, (0, 1)),
+        attn_mask=local.expand(len(query), -1, -1, -1),
+        scale=1.0,
+    )
+    return attended[..., :size]
 
 
 class SequenceHead(nn.Module):
@@ -163,9 +186,11 @@ class SequenceHead(nn.Module):
         self, hidden_states: Float[Tensor, "b layer f encoder_width"]
     ) -> Float[Tensor, "b f encoder_width"]:
         """The learned mix of the layers, each channel standardised."""
-        centred = hidden_states - self.state_mean[:, None]
-        standard = centred / self.state_scale[:, None]
-        return torch.einsum("blfw,l->bfw", standard, self.layer_logits.softmax(0))
+        gain = self.layer_logits.softmax(0)[:, None] / self.state_scale
+        mixed = -(gain * self.state_mean).sum(0)
+        for index, weight in enumerate(gain):
+            mixed = torch.addcmul(mixed, hidden_states[:, index], weight)
+        return mixed
 
     def join(self, own: Float[Tensor, "b d"], tokens: EarTokens) -> Float[Tensor, "b pooled"]:
         """The pooled embedding: what the blocks made of the clip, and its standardised statistics.
@@ -192,24 +217,21 @@ class SequenceHead(nn.Module):
         steps: list = [None] * (2 * len(self.blocks) + 1)
         if modulations is not None:
             steps = [(_windows(a, window), _windows(b, window)) for a, b in modulations]
-        bias = self._attention_bias(key_weight, inside)
+        key_weight = key_weight.masked_fill(~inside, MASKED)
+        local = self._attention_bias(window, x)
         for index, block in enumerate(self.blocks):
-            x = block(x, bias, steps[2 * index : 2 * index + 2])
+            x = block(x, local, key_weight, steps[2 * index : 2 * index + 2])
         x = self.final_norm(x, steps[-1])
         return x.reshape(batch, -1, x.shape[-1])[:, :n_frame]
 
-    def _attention_bias(
-        self, key_weight: Float[Tensor, "b f"], inside: Bool[Tensor, "b f"]
-    ) -> Float[Tensor, "b head f f"]:
-        frame = torch.arange(key_weight.shape[1], device=key_weight.device)
-        distance = (frame[:, None] - frame[None, :]).abs().to(key_weight.dtype)
-        local = -self.log_slope.exp()[:, None, None] * distance
-        key = key_weight.masked_fill(~inside, MASKED)
-        return local[None] + key[:, None, None, :]
+    def _attention_bias(self, n_frame: int, like: Tensor) -> Float[Tensor, "head f f"]:
+        frame = torch.arange(n_frame, device=like.device)
+        distance = (frame[:, None] - frame[None, :]).abs().to(like.dtype)
+        return -self.log_slope.exp()[:, None, None] * distance
 
 
 def _windows(x: Tensor, window: int) -> Tensor:
     """(batch, frame, ...) -> (batch * window count, window, ...), the last padded with zeros."""
-    count = math.ceil(x.shape[1] / window)
-    padded = functional.pad(x, (0, 0, 0, count * window - x.shape[1]))
+    missing = -x.shape[1] % window
+    padded = functional.pad(x, (0, 0, 0, missing)) if missing else x
     return padded.reshape(-1, window, x.shape[-1])

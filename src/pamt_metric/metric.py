@@ -24,6 +24,7 @@ from pamt_metric.input_check import check_choice
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE, n_frames
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
+from pamt_metric.threads import AtOnce, side_by_side
 
 if TYPE_CHECKING:  # what a caller should give
     Level = Literal["match", "absolute"]
@@ -102,8 +103,8 @@ class Metric(nn.Module):
         Raises:
             InputError: the audio or an argument cannot be used; the message says why.
         """
-        with _grad_only_for(a, b):
-            pair = self._prepare_pair(a, b, sample_rate, lengths, level, align)
+        with _grad_only_for(a, b), side_by_side(self._device) as both:
+            pair = self._prepare_pair(both, a, b, sample_rate, lengths, level, align)
             value = self.pair(pair.encoded_a, pair.encoded_b)
         if pair.is_batch:
             return value
@@ -127,8 +128,8 @@ class Metric(nn.Module):
         Raises:
             InputError: the audio or an argument cannot be used; the message says why.
         """
-        with torch.no_grad():
-            pair = self._prepare_pair(a, b, sample_rate, lengths, level, align)
+        with torch.no_grad(), side_by_side(self._device) as both:
+            pair = self._prepare_pair(both, a, b, sample_rate, lengths, level, align)
             evidence = self.pair.explain(pair.encoded_a, pair.encoded_b)
         rows = [self._comparison(pair, evidence, item) for item in range(pair.gain_db.shape[0])]
         return rows if pair.is_batch else rows[0]
@@ -182,7 +183,8 @@ class Metric(nn.Module):
         tokens = run(self.ear, waveform, lengths, n_frame=n_frame)
         states = run(self.hidden_states, waveform, lengths)
         missing = tokens.mask.shape[1] - states.shape[2]
-        states = functional.pad(states, (0, 0, 0, missing))
+        if missing:
+            states = functional.pad(states, (0, 0, 0, missing))
         return Encoded(tokens=tokens, embedding=run(self.head, states, tokens))
 
     def hidden_states(
@@ -210,6 +212,10 @@ class Metric(nn.Module):
         gain_db = torch.where(audible, LISTENING_LEVEL_LUFS - loudness, 0.0)
         return waveform * (10.0 ** (gain_db / 20.0))[:, None, None], gain_db, audible
 
+    @property
+    def _device(self) -> torch.device:
+        return next(self.head.parameters()).device
+
     def _load(self, source: AudioSource, sample_rate: int | None, lengths: Lengths) -> AudioBatch:
         clips = audio.load(
             source, sample_rate=sample_rate, target_rate=SAMPLE_RATE, lengths=lengths
@@ -224,6 +230,7 @@ class Metric(nn.Module):
 
     def _prepare_pair(  # noqa: PLR0917 (the two public methods' own arguments)
         self,
+        both: AtOnce,
         a: AudioSource,
         b: AudioSource,
         sample_rate: int | None,
@@ -239,11 +246,9 @@ class Metric(nn.Module):
         )
         is_batch = clips_a.is_batch or clips_b.is_batch
         clips_a, clips_b = _broadcast(clips_a, clips_b)
-        wave_a, gain_a, matched_a = self.to_listening_level(
-            clips_a.waveform, clips_a.lengths, level
-        )
-        wave_b, gain_b, matched_b = self.to_listening_level(
-            clips_b.waveform, clips_b.lengths, level
+        (wave_a, gain_a, matched_a), (wave_b, gain_b, matched_b) = both(
+            partial(self.to_listening_level, clips_a.waveform, clips_a.lengths, level),
+            partial(self.to_listening_level, clips_b.waveform, clips_b.lengths, level),
         )
         lag = torch.zeros_like(clips_a.lengths)
         if align == "auto":
@@ -251,9 +256,13 @@ class Metric(nn.Module):
         cut = cut_pair(Pair(wave_a, wave_b, clips_a.lengths, clips_b.lengths), lag)
         shared = torch.minimum(cut.lengths_a, cut.lengths_b)
         n_frame = int(n_frames(torch.maximum(cut.lengths_a, cut.lengths_b)).max())
+        encoded_a, encoded_b = both(
+            partial(self.encode, cut.a, cut.lengths_a, n_frame=n_frame),
+            partial(self.encode, cut.b, cut.lengths_b, n_frame=n_frame),
+        )
         return _Pair(
-            encoded_a=self.encode(cut.a, cut.lengths_a, n_frame=n_frame),
-            encoded_b=self.encode(cut.b, cut.lengths_b, n_frame=n_frame),
+            encoded_a=encoded_a,
+            encoded_b=encoded_b,
             lag=lag,
             gain_db=torch.where(matched_a & matched_b, gain_b - gain_a, 0.0),
             coverage=2.0 * shared / (clips_a.lengths + clips_b.lengths),

@@ -7,6 +7,7 @@ it is padded, so an encoded clip serves every partner: an entry is what `Metric.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from pamt_metric.evidence import Encoded
 from pamt_metric.input_check import Hertz, blame, check_choice
 from pamt_metric.metric import Align, Level, Metric
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
+from pamt_metric.threads import side_by_side
 
 __all__ = ["pairwise_distances"]
 
@@ -63,7 +65,9 @@ def pairwise_distances(
         raise InputError("clips holds none; is the pattern or the folder right?")
     if align == "auto":
         return _lag_by_lag(batches, level, metric)
-    encoded = [encode(batch, metric, level=level) for batch in batches]
+    device = next(metric.head.parameters()).device
+    with torch.no_grad(), side_by_side(device) as at_once:
+        encoded = at_once(*[partial(encode, batch, metric, level=level) for batch in batches])
     matrix = np.zeros((len(batches), len(batches)))
     for index, row in enumerate(rows(encoded, metric.pair)):
         matrix[index, :index] = matrix[:index, index] = row.numpy()
@@ -82,11 +86,12 @@ def encode(clip: AudioBatch, metric: Metric, *, level: Level = "match") -> Encod
 def rows(clips: Sequence[Encoded], pair: PairDistance) -> Iterator[Float[Tensor, "clip"]]:
     """For each clip, its distances to all clips before it."""
     for index, clip in enumerate(clips):
-        with torch.no_grad():
-            found = [
-                _to_each(clip, clips[first : min(first + PAIRS_AT_ONCE, index)], pair)
-                for first in range(0, index, PAIRS_AT_ONCE)
-            ]
+        parts = [
+            partial(_to_each, clip, clips[first : min(first + PAIRS_AT_ONCE, index)], pair)
+            for first in range(0, index, PAIRS_AT_ONCE)
+        ]
+        with torch.no_grad(), side_by_side(clip.tokens.mask.device) as at_once:
+            found = at_once(*parts)
         yield torch.cat(found).cpu() if found else torch.zeros(0)
 
 

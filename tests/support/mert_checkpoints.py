@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from pamt_metric.encoders import mert_config
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "mert"
 MODELS = ("mert-95m-tiny", "mert-330m-tiny")
 
@@ -80,6 +82,17 @@ def stock_module(config):
 
     known = HubertConfig().to_dict().keys() - {"model_type", "architectures", "auto_map"}
     return HubertModel(HubertConfig(**{k: v for k, v in config.items() if k in known})).eval()
+
+
+def stock_of(encoder, *, attention="sdpa", copy=True):
+    """transformers' module of our config, with our weights: the reference of every hidden state."""
+    from transformers import HubertConfig, HubertModel
+
+    known = {name: encoder.config[name] for name in mert_config.HUBERT_DEFAULTS}
+    module = HubertModel(HubertConfig(**known, attn_implementation=attention)).eval()
+    if copy:
+        module.load_state_dict(encoder.module.state_dict())
+    return module.to(next(encoder.parameters()).dtype)
 
 
 def write_full_size(folder, size, *, seed=0):

@@ -1,6 +1,8 @@
 """Every known trap of MERT checkpoints: each test names one, and what the loader does about it."""
 
 import json
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -40,9 +42,10 @@ def test_the_top_layer_has_the_final_norm_in_every_version(folder):
     # has it.
     encoder = MertEncoder.from_pretrained(folder, normalize=False)
     clip = noise(1, 8000)
-    # Both run the same module on the same input; measured 0.
+    stock = mert_checkpoints.stock_of(encoder)
+    # The same sums in another order, on values up to 6.
     torch.testing.assert_close(
-        encoder(clip, layers=[-1])[:, 0], encoder.module(clip).last_hidden_state, rtol=0, atol=1e-6
+        encoder(clip, layers=[-1])[:, 0], stock(clip).last_hidden_state, rtol=0, atol=1e-5
     )
 
 
@@ -89,13 +92,15 @@ def test_loading_a_folder_starts_no_thread(folder, monkeypatch):
     assert MertEncoder.from_pretrained(folder).source.sha256
 
 
-def test_the_loader_of_transformers_is_not_used(folder, monkeypatch):
-    # It refuses a .bin on some versions of torch, and would follow `auto_map`.
-    from transformers import HubertModel
-
-    monkeypatch.delattr(HubertModel.__mro__[-1], "from_pretrained", raising=False)
-    monkeypatch.setattr(HubertModel, "from_pretrained", None, raising=False)
-    assert MertEncoder.from_pretrained(folder).n_layers == 3
+def test_transformers_is_not_needed(folder):
+    # It takes seconds to import; its loader refuses a .bin on some versions of torch, and would
+    # follow `auto_map`.
+    code = (
+        "import sys, torch; sys.modules['transformers'] = None\n"
+        "from pamt_metric.encoders.mert import MertEncoder\n"
+        "assert MertEncoder.from_pretrained(sys.argv[1])(torch.zeros(1, 4000)).shape[1] == 4"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
 
 
 def test_code_beside_the_weights_is_neither_needed_nor_run(tiny_95m, tmp_path, monkeypatch):

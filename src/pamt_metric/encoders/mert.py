@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pamt_metric.encoders import mert_config, mert_files, normalization, windows
-from pamt_metric.encoders.position import positions
 from pamt_metric.errors import CheckpointError, ConfigError, InputError
 
 __all__ = ["MertEncoder"]
@@ -75,18 +74,20 @@ class MertEncoder(nn.Module):
             ConfigError: If no supported module can be built from the values.
         """
         super().__init__()
-        self.module = mert_config.build_hubert(config, attn_implementation=attn_implementation)
+        values = mert_config.read_architecture(config)
+        self.module = mert_config.build_hubert(values, attn_implementation=attn_implementation)
+        self.attn_implementation = attn_implementation
         self.normalize = normalize
         self.source: mert_files.Source | None = None
         timing = mert_config.read_timing(config)
-        self.config = mert_config.values_used(self.module) | timing._asdict()
+        self.config = values | timing._asdict()
         self.sample_rate = timing.sample_rate
         self.frame_rate = self.sample_rate / self.hop_length
         hops = (timing.window_frames - 1) * windows.HOP_LENGTH
         self.window_samples = windows.MIN_SAMPLES + hops
         self.overlap_frames = timing.overlap_frames
-        self.width = int(self.module.config.hidden_size)
-        self.n_layers = int(self.module.config.num_hidden_layers)
+        self.width = int(values["hidden_size"])
+        self.n_layers = int(values["num_hidden_layers"])
         self.requires_grad_(requires_grad=False)
         self.eval()
 
@@ -148,7 +149,7 @@ class MertEncoder(nn.Module):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as config and weights: torch refuses to pickle a parametrised convolution."""
-        attention = self.module.config._attn_implementation
+        attention = self.attn_implementation
         options = {"normalize": self.normalize, "attn_implementation": attention}
         return _rebuild, (self.config, options, self.source, self.state_dict())
 
@@ -185,6 +186,8 @@ class MertEncoder(nn.Module):
         for item, start, states in blocks:
             pieces[item][start] = states
         encoded = [torch.cat([piece[k] for k in sorted(piece)], dim=1) for piece in pieces]
+        if len(encoded) == 1 and sizes[0] == waveform.shape[-1]:
+            return encoded[0][None]
         total = windows.n_frames(waveform.shape[-1])
         return torch.stack(
             [functional.pad(states, (0, 0, 0, total - states.shape[1])) for states in encoded]
@@ -241,25 +244,8 @@ class MertEncoder(nn.Module):
     def _hidden_states(
         self, batch: Float[Tensor, "window time"], layers: list[int]
     ) -> Float[Tensor, "window layer frame width"]:
-        """What HubertModel.forward computes without a mask, as far up as asked.
-
-        By hand, because `output_hidden_states` runs all layers, and because transformers from
-        5.16.1 on gives the top layer of a `do_stable_layer_norm` model without the last norm.
-        """
-        encoder, is_stable = self.module.encoder, self.module.config.do_stable_layer_norm
-        features = self.module.feature_extractor(batch).transpose(1, 2)
-        hidden = self.module.feature_projection(features)
-        hidden = hidden + positions(encoder.pos_conv_embed, hidden)
-        if not is_stable:
-            hidden = encoder.layer_norm(hidden)
-        states = [hidden]
-        for layer in encoder.layers[: max(layers)]:
-            output = layer(hidden)
-            # A tuple up to transformers 5.
-            hidden = output[0] if isinstance(output, tuple) else output
-            states.append(hidden)
-        if is_stable and max(layers) == self.n_layers:
-            states[-1] = encoder.layer_norm(hidden)
+        """Those of one batch of windows, as far up as asked."""
+        states = self.module(batch, n_layers=max(layers))
         return torch.stack([states[layer] for layer in layers], dim=1)
 
     def _check_layers(self, layers: Sequence[int] | None) -> list[int]:

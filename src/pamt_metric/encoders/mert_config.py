@@ -1,14 +1,11 @@
-"""From the values of a MERT config.json to transformers' HuBERT module."""
+"""From the values of a MERT config.json to a HuBERT module."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pamt_metric.encoders import windows
+from pamt_metric.encoders import hubert, windows
 from pamt_metric.errors import ConfigError
-
-if TYPE_CHECKING:
-    import transformers
 
 AttentionImplementation = Literal["sdpa", "eager"]
 
@@ -20,66 +17,95 @@ WINDOW_S = 5.0
 MODEL_TYPES = ("mert_model", "hubert")
 # Variants of MERT that HuBERT's module cannot hold; no published checkpoint has them switched on.
 UNSUPPORTED = ("feature_extractor_cqt", "deepnorm")
-# The values of a checkpoint's config.json that HuBERT knows; absent ones take HuBERT's defaults.
-HUBERT_FIELDS = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "hidden_dropout",
-    "activation_dropout",
-    "attention_dropout",
-    "feat_proj_layer_norm",
-    "feat_proj_dropout",
-    "final_dropout",
-    "layerdrop",
-    "initializer_range",
-    "layer_norm_eps",
-    "feat_extract_norm",
-    "feat_extract_activation",
-    "conv_dim",
-    "conv_stride",
-    "conv_kernel",
-    "conv_bias",
-    "num_conv_pos_embeddings",
-    "num_conv_pos_embedding_groups",
-    "do_stable_layer_norm",
-    "apply_spec_augment",
-    "mask_time_prob",
-    "mask_time_length",
-    "mask_time_min_masks",
-    "mask_feature_prob",
-    "mask_feature_length",
-    "mask_feature_min_masks",
-)
+# The values of a checkpoint's config.json that HuBERT knows, and what it takes where one is absent.
+HUBERT_DEFAULTS: dict[str, Any] = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "hidden_dropout": 0.1,
+    "activation_dropout": 0.1,
+    "attention_dropout": 0.1,
+    "feat_proj_layer_norm": True,
+    "feat_proj_dropout": 0.0,
+    "final_dropout": 0.1,
+    "layerdrop": 0.1,
+    "initializer_range": 0.02,
+    "layer_norm_eps": 1e-5,
+    "feat_extract_norm": "group",
+    "feat_extract_activation": "gelu",
+    "conv_dim": [512] * 7,
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_bias": False,
+    "num_conv_pos_embeddings": 128,
+    "num_conv_pos_embedding_groups": 16,
+    "do_stable_layer_norm": False,
+    "apply_spec_augment": True,
+    "mask_time_prob": 0.05,
+    "mask_time_length": 10,
+    "mask_time_min_masks": 2,
+    "mask_feature_prob": 0.0,
+    "mask_feature_length": 10,
+    "mask_feature_min_masks": 0,
+}
+PER_LAYER = ("conv_dim", "conv_stride", "conv_kernel")
+# The choices of a config that change what is computed: what `hubert` holds.
+CHOICES = {
+    "hidden_act": ("gelu",),
+    "feat_extract_activation": ("gelu",),
+    "feat_extract_norm": ("group", "layer"),
+}
+
+
+def read_architecture(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value of HuBERT's, ready for JSON: the config's own, else HuBERT's default.
+
+    Raises:
+        ConfigError: If the values are of another model, or of a variant that `hubert` cannot hold.
+    """
+    _check_kind(config)
+    given = {name: config[name] for name in HUBERT_DEFAULTS if name in config}
+    values: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in (HUBERT_DEFAULTS | given).items()
+    }
+    lengths = {name: len(values[name]) for name in PER_LAYER}
+    if len(set(lengths.values())) > 1:
+        raise ConfigError(f"no HuBERT module has front ends of several lengths: {lengths}")
+    if values["hidden_size"] % values["num_attention_heads"]:
+        raise ConfigError(
+            f"no HuBERT module has a width of {values['hidden_size']} and "
+            f"{values['num_attention_heads']} attention heads: one must divide the other"
+        )
+    for name, choices in CHOICES.items():
+        if values[name] not in choices:
+            raise ConfigError(f"{name} must be {' or '.join(choices)}, got {values[name]!r}")
+    hop, span = hubert.hop_and_span(values["conv_stride"], values["conv_kernel"])
+    if (hop, span) != (windows.HOP_LENGTH, windows.MIN_SAMPLES):
+        raise ConfigError(
+            f"conv_stride and conv_kernel give a hop of {hop} and a span of {span} samples, "
+            f"expected {windows.HOP_LENGTH} and {windows.MIN_SAMPLES}"
+        )
+    return values
 
 
 def build_hubert(
-    config: Mapping[str, Any], *, attn_implementation: AttentionImplementation
-) -> "transformers.HubertModel":
-    """Build the stock module with random weights.
+    values: Mapping[str, Any], *, attn_implementation: AttentionImplementation
+) -> hubert.Hubert:
+    """Build the module with random weights.
 
     Args:
-        config: Values of a config.json; those that HuBERT does not know are ignored.
+        values: What `read_architecture` gives.
         attn_implementation: "sdpa" or "eager".
 
     Raises:
-        ConfigError: If the values are of another model, or of a variant that HuBERT cannot hold.
+        ConfigError: If no module can be built from them.
     """
-    from transformers import HubertConfig, HubertModel  # here: it takes seconds to import
-
-    _check_kind(config)
-    values = {name: config[name] for name in HUBERT_FIELDS if name in config}
-    values["attn_implementation"] = attn_implementation
     try:
-        hubert_config = HubertConfig(**values)
-        _check_front_end(hubert_config.conv_stride, hubert_config.conv_kernel)
-        return HubertModel(hubert_config)
-    except ConfigError:
-        raise
-    # Bad values surface as various errors, from transformers or torch, by version.
-    except Exception as error:
+        return hubert.Hubert(values, eager=attn_implementation == "eager")
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no HuBERT module can be built from these values: {error}") from error
 
 
@@ -133,21 +159,3 @@ def _check_kind(config: Mapping[str, Any]) -> None:
     switched_on = [name for name in UNSUPPORTED if config.get(name, False)]
     if switched_on:
         raise ConfigError(f"{' and '.join(switched_on)} is true, which is not supported")
-
-
-def _check_front_end(strides: Sequence[int], kernels: Sequence[int]) -> None:
-    hop, span = 1, 1
-    for stride, kernel in zip(strides, kernels, strict=True):
-        span += (kernel - 1) * hop
-        hop *= stride
-    if (hop, span) != (windows.HOP_LENGTH, windows.MIN_SAMPLES):
-        raise ConfigError(
-            f"conv_stride and conv_kernel give a hop of {hop} and a span of {span} samples, "
-            f"expected {windows.HOP_LENGTH} and {windows.MIN_SAMPLES}"
-        )
-
-
-def values_used(module: "transformers.HubertModel") -> dict[str, Any]:
-    """The values that rebuild this module, ready for JSON."""
-    values = {name: getattr(module.config, name) for name in HUBERT_FIELDS}
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}

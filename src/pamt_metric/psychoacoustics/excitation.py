@@ -31,6 +31,7 @@ from pamt_metric.psychoacoustics.calibration import level_db
 from pamt_metric.psychoacoustics.filterbank import component_frequencies, smear_matrix
 from pamt_metric.psychoacoustics.level_spread import (
     LevelSpread,
+    drop_unheard,
     node_levels_db,
     rounded_exponential_nodes,
 )
@@ -83,7 +84,7 @@ def _erb_weight() -> Float[Tensor, "component component"]:
     """From components to the power per ERB around each of them."""
     frequency = component_frequencies()
     g = (frequency[:, None] - frequency[None, :]).abs() / frequency[None, :]
-    return roex(sharpness_p51(frequency)[None, :], g)
+    return drop_unheard(roex(sharpness_p51(frequency)[None, :], g))
 
 
 def filter_weight() -> Float[Tensor, "node component band"]:

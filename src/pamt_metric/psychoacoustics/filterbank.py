@@ -21,12 +21,12 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pamt_metric.psychoacoustics.calibration import POWER_TO_INTENSITY
+from pamt_metric.psychoacoustics.decimation import Decimate, low_pass_response
 from pamt_metric.psychoacoustics.frames import FIRST_CENTER, HOP_LENGTH, SAMPLE_RATE
 from pamt_metric.psychoacoustics.outer_ear import transfer_gain_db
-from pamt_metric.psychoacoustics.power_spectra import PowerSpectra, power_spectra
+from pamt_metric.psychoacoustics.power_spectra import BandPowers, band_powers
 from pamt_metric.psychoacoustics.scales import (
     BANDS_PER_REGION,
     CAM_MIN,
@@ -90,17 +90,14 @@ class Filterbank(nn.Module):
     """48 kHz audio -> components; a sine of amplitude 1 is 100 dB SPL."""
 
     frame_weight: Tensor
-    region_weight: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.to_quarter = _Decimate(4, _LOW_PASS_TAPS[0])
-        self.to_eighth = _Decimate(2, _LOW_PASS_TAPS[1])
+        self.to_quarter = Decimate(4, _LOW_PASS_TAPS[0])
+        self.to_eighth = Decimate(2, _LOW_PASS_TAPS[1])
         self.low, self.middle, self.high = (_Resolution(index) for index in range(3))
         weight = torch.tensor(_FRAME_WEIGHT) / sum(_FRAME_WEIGHT)
         self.register_buffer("frame_weight", weight, persistent=False)
-        region = _region_weight()[self.high.bins]
-        self.register_buffer("region_weight", region.float(), persistent=False)
 
     def forward(self, waveform: Float[Tensor, "batch channel time"], n_frame: int) -> Components:
         """Components of `n_frame` frames; samples beyond the end count as silence."""
@@ -111,8 +108,8 @@ class Filterbank(nn.Module):
         middle = self.middle(quarter, FIRST_CENTER, HOP_LENGTH, n_frame)
         high = self.high(waveform, FIRST_CENTER - 3 * SUB_HOP_LENGTH, SUB_HOP_LENGTH, n_sub)
         # The first spectrum lies three sub-frames before the first frame's centre.
-        own = high.power[:, :, SUB_LEAD : SUB_LEAD + SUB_FRAMES * n_frame]
-        region = own.mean(1) @ self.region_weight
+        own = high.power[:, :, SUB_LEAD : SUB_LEAD + SUB_FRAMES * n_frame, -N_REGIONS:]
+        region = own.mean(1)
         total = self._join(low.power, middle.power, high.power)
         if waveform.shape[1] == 1:
             return Components(total, total[:, 0], region)
@@ -120,47 +117,21 @@ class Filterbank(nn.Module):
 
     def _join(
         self,
-        low: Float[Tensor, "*batch frame low_bin"],
-        middle: Float[Tensor, "*batch frame middle_bin"],
-        high: Float[Tensor, "*batch sub_frame high_bin"],
+        low: Float[Tensor, "*batch frame low"],
+        middle: Float[Tensor, "*batch frame middle"],
+        high: Float[Tensor, "*batch sub_frame high"],
     ) -> Float[Tensor, "*batch frame component"]:
-        """Components from the three power spectra."""
-        fine = (high @ self.high.weight).unfold(-2, len(_FRAME_WEIGHT), SUB_FRAMES)
-        parts = (
-            low @ self.low.weight,
-            middle @ self.middle.weight,
-            fine @ self.frame_weight,
+        """Components from those of the three resolutions."""
+        last = SUB_FRAMES * (low.shape[-2] - 1) + 1
+        components = high[..., : self.high.n_component]
+        fine = sum(
+            weight * components[..., first : first + last : SUB_FRAMES, :]
+            for first, weight in enumerate(self.frame_weight.unbind())
         )
-        padded = [
-            functional.pad(part, (first, N_COMPONENTS - first - part.shape[-1]))
-            for part, first in zip(
-                parts, (self.low.first, self.middle.first, self.high.first), strict=True
-            )
-        ]
-        return padded[0] + padded[1] + padded[2]
-
-
-class _Decimate(nn.Module):
-    """Low pass of zero phase, then every `step`-th sample."""
-
-    kernel: Tensor
-
-    def __init__(self, step: int, n_taps: int) -> None:
-        super().__init__()
-        self.step = step
-        kernel = _low_pass(step, n_taps).float()
-        self.register_buffer("kernel", kernel[None, None], persistent=False)
-
-    def forward(
-        self, waveform: Float[Tensor, "batch channel time"]
-    ) -> Float[Tensor, "batch channel less_time"]:
-        flat = waveform.flatten(0, 1)[:, None]
-        reach = self.kernel.shape[-1] // 2
-        # The end rings on as far as it would if the clip were padded.
-        out = functional.conv1d(
-            functional.pad(flat, (reach, 2 * reach)), self.kernel, stride=self.step
-        )
-        return out[:, 0].unflatten(0, waveform.shape[:2])
+        total = low.new_zeros(*low.shape[:-1], N_COMPONENTS)
+        for part, of in ((low, self.low), (middle, self.middle), (fine, self.high)):
+            total[..., of.first : of.first + of.n_component] += part
+        return total
 
 
 class _Resolution(nn.Module):
@@ -176,28 +147,34 @@ class _Resolution(nn.Module):
         weight = component_weight(index)
         bins = weight.any(1).nonzero()
         columns = weight.any(0).nonzero()
-        first, last = int(bins.min()), int(bins.max()) + 1
-        if index == len(WINDOW_LENGTHS) - 1:
-            first = 1  # regions read the short windows further down than components do
         self.first = int(columns.min())
-        self.bins = slice(first, last)
-        weight = weight[first:last, self.first : int(columns.max()) + 1]
-        gain = _bin_gain(index)[self.bins, None]
+        self.n_component = int(columns.max()) + 1 - self.first
+        self.first_bin = int(bins.min())
+        weight = weight[:, self.first : self.first + self.n_component]
+        if index == len(WINDOW_LENGTHS) - 1:
+            # Regions read the short windows too, and further down than components do.
+            weight = torch.cat([weight, _region_weight()], dim=1)
+            self.first_bin = 1
+        read = slice(self.first_bin, int(bins.max()) + 1)
+        weight = weight[read] * _bin_gain(index)[read, None]
         window = torch.hann_window(self.length, periodic=True, dtype=torch.float64)
         self.register_buffer("window", window.float(), persistent=False)
-        self.register_buffer("weight", (weight * gain).float(), persistent=False)
+        self.register_buffer("weight", weight.float(), persistent=False)
 
     def forward(
         self, waveform: Float[Tensor, "batch channel time"], center: int, hop: int, n_frame: int
-    ) -> PowerSpectra:
-        """Spectra at `n_frame` instants from `center` on; both count samples at 48 kHz."""
+    ) -> BandPowers:
+        """Powers at `n_frame` instants from `center` on; both count samples at 48 kHz."""
         center, hop = center // self.decimation, hop // self.decimation
-        before = self.length // 2 - center
-        needed = (n_frame - 1) * hop + self.length
-        clip = waveform[..., max(0, -before) :]
-        left = max(0, before)
-        clip = functional.pad(clip, (left, max(0, needed - left - clip.shape[-1])))
-        return power_spectra(clip[..., :needed], self.window, hop=hop, bins=self.bins)
+        return band_powers(
+            waveform,
+            self.window,
+            self.weight,
+            start=center - self.length // 2,
+            hop=hop,
+            n_frame=n_frame,
+            first_bin=self.first_bin,
+        )
 
 
 def _component_cams() -> Float[Tensor, "component"]:
@@ -240,36 +217,19 @@ def _bin_gain(index: int) -> Float[Tensor, "bin"]:
     for passed, step, n_taps in ((1, 4, _LOW_PASS_TAPS[0]), (4, 2, _LOW_PASS_TAPS[1])):
         if DECIMATIONS[index] > passed:
             cycles = frequency * passed / SAMPLE_RATE
-            response = _low_pass_response(step, n_taps, cycles)
+            response = low_pass_response(step, n_taps, cycles)
             gain = gain / response.square().clamp_min(1e-3)
     return gain
 
 
-def _low_pass(step: int, n_taps: int) -> Float[Tensor, "tap"]:
-    """Kaiser-windowed low pass for decimation; 90 dB down where it would alias on what is read."""
-    time = torch.arange(n_taps, dtype=torch.float64) - n_taps // 2
-    window = torch.kaiser_window(n_taps, periodic=False, beta=9.0, dtype=torch.float64)
-    kernel = torch.sinc(time / step) * window
-    return kernel / kernel.sum()
-
-
-def _low_pass_response(
-    step: int, n_taps: int, cycles: Float[Tensor, "bin"]
-) -> Float[Tensor, "bin"]:
-    """Gain at a frequency in cycles per sample; the phase is zero."""
-    time = torch.arange(n_taps, dtype=torch.float64) - n_taps // 2
-    return torch.cos(2.0 * torch.pi * cycles[:, None] * time) @ _low_pass(step, n_taps)
-
-
 def _region_weight() -> Float[Tensor, "bin region"]:
-    """Intensity of each region from the short windows' squared magnitudes."""
+    """Share of each bin of the short windows in each region."""
     cam = hz_to_erb_number(bin_frequencies(2))
     center = CAM_MIN + CAM_STEP * (BANDS_PER_REGION * torch.arange(N_REGIONS) + 2.0)
     width = BANDS_PER_REGION * CAM_STEP
     # Trapezoids that sum to one, sloping over one Cam.
     distance = (cam[:, None] - center[None, :].double()).abs()
-    weight = ((width + 1.0) / 2.0 - distance).clamp(0.0, 1.0)
-    return weight * _bin_gain(2)[:, None]
+    return ((width + 1.0) / 2.0 - distance).clamp(0.0, 1.0)
 
 
 @lru_cache

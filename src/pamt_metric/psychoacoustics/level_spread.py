@@ -21,7 +21,8 @@ component and G_k = grad c_k^T what the bands send back through node k,
 
     dP  =  sum_k  B(x - k) G_k            dx  =  P sum_k  B'(x - k) G_k
 
-so that the graph holds P and x instead of a dozen products of both.
+so that the graph holds P and x instead of a dozen products of both. The sum over nodes and
+components is one product: the nodes' shares of a block of frames stand side by side.
 """
 
 from typing import Any
@@ -39,14 +40,19 @@ N_NODES = 13
 LEAST_WEIGHT = 1e-20
 """What spreads less than this is 0: under the threshold of hearing even from the loudest sound, and
 numbers that small slow the processor down."""
-BLOCK_FRAMES = 256
-"""Frames worked on at once, node by node: what fits the processor's cache."""
+BLOCK_FRAMES = 64
+"""Frames worked on at once, all nodes together: what fits the processor's cache."""
 
 
 def node_levels_db() -> Float[Tensor, "node"]:
     """Levels X_k of the splines; half a step beyond the range on both sides."""
     first = LOWEST_LEVEL_DB - LEVEL_STEP_DB / 2.0
     return first + LEVEL_STEP_DB * torch.arange(N_NODES, dtype=torch.float64)
+
+
+def drop_unheard(weight: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """The same without what is too little to matter."""
+    return torch.where(weight < LEAST_WEIGHT, 0.0, weight)
 
 
 class LevelSpread(nn.Module):
@@ -60,8 +66,7 @@ class LevelSpread(nn.Module):
 
     def __init__(self, weight: Float[Tensor, "node component band"]) -> None:
         super().__init__()
-        heard = torch.where(weight < LEAST_WEIGHT, 0.0, weight)
-        self.register_buffer("weight", heard.float(), persistent=False)
+        self.register_buffer("weight", drop_unheard(weight).float(), persistent=False)
 
     def forward(
         self,
@@ -69,8 +74,16 @@ class LevelSpread(nn.Module):
         level_db: Float[Tensor, "*batch component"],
     ) -> Float[Tensor, "*batch band"]:
         """Power of each band."""
-        flat, place = power.flatten(0, -2), node_place(level_db).flatten(0, -2)
-        return _Spread.apply(flat, place, self.weight).unflatten(0, power.shape[:-1])
+        return self.each(power[None], level_db)[0]
+
+    def each(
+        self,
+        powers: Float[Tensor, "kind *batch component"],
+        level_db: Float[Tensor, "*batch component"],
+    ) -> Float[Tensor, "kind *batch band"]:
+        """The same for several powers that spread by one level."""
+        flat, place = powers.flatten(1, -2), node_place(level_db).flatten(0, -2)
+        return _Spread.apply(flat, place, self.weight).unflatten(1, level_db.shape[:-1])
 
 
 class _Spread(torch.autograd.Function):
@@ -79,34 +92,43 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        power: Float[Tensor, "frame component"],
+        powers: Float[Tensor, "kind frame component"],
         place: Float[Tensor, "frame component"],
         weight: Float[Tensor, "node component band"],
-    ) -> Float[Tensor, "frame band"]:
-        ctx.save_for_backward(power, place, weight)
-        total = power.new_zeros(power.shape[0], weight.shape[-1])
-        for start in range(0, len(power), BLOCK_FRAMES):
+    ) -> Float[Tensor, "kind frame band"]:
+        ctx.save_for_backward(powers, place, weight)
+        node = _nodes(place)
+        flat = weight.flatten(0, 1)
+        total = powers.new_empty(*powers.shape[:2], weight.shape[-1])
+        for start in range(0, len(place), BLOCK_FRAMES):
             block = slice(start, start + BLOCK_FRAMES)
-            for index in range(N_NODES):
-                part = power[block] * spline_share(place[block], index)
-                total[block].addmm_(part, weight[index])
+            share = spline_share(place[block, None], node)
+            for power, out in zip(powers, total, strict=True):
+                torch.mm((share * power[block, None]).flatten(1), flat, out=out[block])
         return total
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *grads: Float[Tensor, "frame band"]
-    ) -> tuple[Float[Tensor, "frame component"], Float[Tensor, "frame component"], None]:
-        (grad,) = grads
-        power, place, weight = ctx.saved_tensors
-        to_power, to_place = torch.zeros_like(power), torch.zeros_like(place)
-        for start in range(0, len(power), BLOCK_FRAMES):
+        ctx: Any, *grads: Float[Tensor, "kind frame band"]
+    ) -> tuple[Float[Tensor, "kind frame component"], Float[Tensor, "frame component"], None]:
+        powers, place, weight = ctx.saved_tensors
+        node = _nodes(place)
+        flat = weight.flatten(0, 1).T
+        to_powers, to_place = torch.empty_like(powers), torch.zeros_like(place)
+        for start in range(0, len(place), BLOCK_FRAMES):
             block = slice(start, start + BLOCK_FRAMES)
-            for index in range(N_NODES):
-                back = grad[block] @ weight[index].T
-                to_power[block].addcmul_(spline_share(place[block], index), back)
-                to_place[block].addcmul_(spline_slope(place[block], index), back)
-        return to_power, to_place.mul_(power), None
+            share = spline_share(place[block, None], node)
+            slope = spline_slope(place[block, None], node)
+            for power, grad, to_power in zip(powers, grads[0], to_powers, strict=True):
+                back = (grad[block] @ flat).unflatten(1, (N_NODES, -1))
+                torch.sum(share * back, 1, out=to_power[block])
+                to_place[block].addcmul_((slope * back).sum(1), power[block])
+        return to_powers, to_place, None
+
+
+def _nodes(place: Float[Tensor, "frame component"]) -> Float[Tensor, "node 1"]:
+    return torch.arange(N_NODES, dtype=place.dtype, device=place.device)[:, None]
 
 
 def node_place(level_db: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -115,16 +137,20 @@ def node_place(level_db: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     return (inside - LOWEST_LEVEL_DB) / LEVEL_STEP_DB + 0.5
 
 
-def spline_share(place: Float[Tensor, "*any"], index: int) -> Float[Tensor, "*any"]:
-    """Quadratic B-spline of one node; those of all nodes sum to one."""
-    away = (place - index).abs()
+def spline_share(
+    place: Float[Tensor, "*#any"], node: Float[Tensor, "*#any"] | int
+) -> Float[Tensor, "*any"]:
+    """Quadratic B-spline of a node, by its index; those of all nodes sum to one."""
+    away = (place - node).abs()
     outer, inner = (1.5 - away).clamp_min(0.0), (0.5 - away).clamp_min(0.0)
     return torch.addcmul(0.5 * outer.square(), inner, inner, value=-1.5)
 
 
-def spline_slope(place: Float[Tensor, "*any"], index: int) -> Float[Tensor, "*any"]:
+def spline_slope(
+    place: Float[Tensor, "*#any"], node: Float[Tensor, "*#any"] | int
+) -> Float[Tensor, "*any"]:
     """Derivative of `spline_share` by place."""
-    away = place - index
+    away = place - node
     # Odd and piecewise straight: -sign (3/2 - |away|)+ beyond 1/2, -2 away within.
     return away.clamp(-1.5, 1.5) - 3.0 * away.clamp(-0.5, 0.5)
 

@@ -110,10 +110,10 @@ class MaskedThreshold(nn.Module):
         """
         erb_power = (power * mask[..., None]) @ self.gather
         level = level_db(erb_power)
-        masker = self.spread(erb_power, level)
         tonality = self.tonality(power, mask)
         offset_db = torch.lerp(self.noise_offset_db, self.tone_offset_db, tonality)
-        simultaneous = self.spread(erb_power * torch.exp(-NEPER_PER_DB * offset_db), level)
+        hiding = erb_power * torch.exp(-NEPER_PER_DB * offset_db)
+        masker, simultaneous = self.spread.each(torch.stack([erb_power, hiding]), level)
         stopped = (expanded(forward_trace(compressed(masker))) - masker).clamp_min(0.0)
         return torch.maximum(simultaneous, stopped) * mask[..., None] + self.quiet
 

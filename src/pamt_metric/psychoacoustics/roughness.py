@@ -32,6 +32,7 @@ from pamt_metric.psychoacoustics.envelope_filter import band_pass, centred_filte
 from pamt_metric.psychoacoustics.filterbank import SUB_FRAMES
 from pamt_metric.psychoacoustics.frames import FRAME_RATE
 from pamt_metric.psychoacoustics.masking import compressed
+from pamt_metric.psychoacoustics.moving_sum import moving_sum
 from pamt_metric.psychoacoustics.scales import (
     BANDS_PER_REGION,
     CAM_MIN,
@@ -149,9 +150,7 @@ def _counted(
 
 
 def _average(value: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batch frame feature"]:
-    reach = COHERENCE_FRAMES // 2
-    padded = functional.pad(value, (0, 0, reach, reach))
-    return functional.avg_pool2d(padded[:, None], (COHERENCE_FRAMES, 1), stride=1)[:, 0]
+    return moving_sum(value, COHERENCE_FRAMES, dim=1) / COHERENCE_FRAMES
 
 
 def _full_depth(rate: float) -> float:

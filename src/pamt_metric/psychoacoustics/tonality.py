@@ -19,12 +19,12 @@ of the envelope (Glasberg and Moore, 1985) in place of phase prediction (Branden
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pamt_metric.psychoacoustics.filterbank import (
     FIRST_BAND_COMPONENT,
     N_COMPONENTS,
 )
+from pamt_metric.psychoacoustics.moving_sum import moving_sum
 from pamt_metric.psychoacoustics.scales import N_BANDS
 
 MEMORY_FRAMES = 9
@@ -55,14 +55,14 @@ class Tonality(nn.Module):
     ) -> Float[Tensor, "batch frame band"]:
         """Tonality; frames outside `mask` do not count in the averages."""
         power = power * mask[..., None]
-        count = _moving_sum(mask[..., None].to(power.dtype)).clamp_min(1.0)
-        mean = _moving_sum(power) / count
+        count = moving_sum(mask[..., None].to(power.dtype), MEMORY_FRAMES, dim=1).clamp_min(1.0)
+        mean = moving_sum(power, MEMORY_FRAMES, dim=1) / count
         # Floored squares: float32 holds the fourth power of the loudest sound.
         whole = mean @ self.around + POWER_FLOOR
         peak = (mean.square() @ self.around) / whole.square()
         local = power @ self.near
         local_mean = mean @ self.near + POWER_FLOOR
-        moment = _moving_sum(local.square()) / count
+        moment = moving_sum(local.square(), MEMORY_FRAMES, dim=1) / count
         fluctuation = moment / local_mean.square() - 1.0
         return _ramp(peak, *PEAK_RANGE) * (1.0 - _ramp(fluctuation, *FLUCTUATION_RANGE))
 
@@ -72,16 +72,6 @@ def _box(reach: int) -> Float[Tensor, "component band"]:
     place = torch.arange(N_COMPONENTS, dtype=torch.float64)[:, None]
     center = FIRST_BAND_COMPONENT + 0.5 + 2.0 * torch.arange(N_BANDS)[None, :]
     return ((place - center).abs() <= reach + 0.5).float()
-
-
-def _moving_sum(
-    value: Float[Tensor, "batch frame feature"],
-) -> Float[Tensor, "batch frame feature"]:
-    reach = MEMORY_FRAMES // 2
-    padded = functional.pad(value, (0, 0, reach, reach))
-    return (
-        functional.avg_pool2d(padded[:, None], (MEMORY_FRAMES, 1), stride=1)[:, 0] * MEMORY_FRAMES
-    )
 
 
 def _ramp(value: Float[Tensor, "*any"], low: float, high: float) -> Float[Tensor, "*any"]:

@@ -40,6 +40,16 @@ def test_blocks_of_frames_are_one_sum() -> None:
     torch.testing.assert_close(ear(power, level), expected)
 
 
+def test_several_powers_of_one_level_are_each_as_alone() -> None:
+    generator = torch.Generator().manual_seed(3)
+    powers = torch.rand(2, 3, 70, 4, generator=generator, dtype=torch.float64)
+    level = 20.0 + 80.0 * torch.rand(3, 70, 4, generator=generator, dtype=torch.float64)
+    ear = spread()
+    both = ear.each(powers, level)
+    for power, found in zip(powers, both, strict=True):
+        torch.testing.assert_close(found, ear(power, level))
+
+
 def test_slope_of_a_spline_is_its_derivative() -> None:
     place = torch.linspace(-1.0, 14.0, 301, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(spline_share(place, 5).sum(), place)
