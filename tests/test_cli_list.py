@@ -371,7 +371,7 @@ def manifests(folder):
         (("--manifest", "good.csv", "--workers", "0"), ("--workers",)),
         (("--manifest", "good.csv", "--json"), ("--json",)),
         (("--manifest", "good.csv", "--fail-over", "nan"), ("--fail-over", "nan")),
-        (("--manifest", "good.csv", "--fail-under", "low"), ("--fail-under", "low")),
+        (("--manifest", "good.csv", "--fail-under", "low"), ("--fail-under",)),
         (("--manifest", "good.csv", "--resume"), ("--output",)),
         (("--manifest", "good.csv", "--model", "nano"), ("nano",)),
         (("--manifest", "good.csv", "-o", "out.txt"), ("out.txt", ".parquet")),
