@@ -76,8 +76,11 @@ def transfer(trials: dict[str, Trial]) -> Iterator[dict[str, object]]:
         for target, other in trials.items():
             with torch.no_grad():
                 margin = float(other.objective(trial.clean + found.delta))
-            yield {"kind": f"transfer from {source}", "x": math.nan, "margin": margin} | {
-                "system": target
+            yield {
+                "kind": f"transfer from {source}",
+                "x": math.nan,
+                "margin": margin,
+                "system": target,
             }
 
 

@@ -5,8 +5,10 @@ difference between two systems on the same clips; its mean is over attacks, then
 Intervals come from drawing clips again with all their attacks, within each task.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,19 @@ def accuracy(found: pd.DataFrame) -> pd.DataFrame:
     by = found.groupby(["task", "attack", "system"], sort=False)["correct"]
     table = by.agg(["mean", "size"]).reset_index()
     return table.assign(accuracy=100.0 * table["mean"]).rename(columns={"size": "n"})
+
+
+def median(values: pd.Series) -> float:
+    """Of the finite values; NaN where there are none."""
+    numbers = values.to_numpy(dtype=float)
+    finite = numbers[np.isfinite(numbers)]
+    return float(np.median(finite)) if len(finite) else math.nan
+
+
+def mean_by(rows: pd.DataFrame, key: str, value: str) -> dict[Any, float]:
+    """Mean of a column by another's values, in their order."""
+    found = rows.groupby(key, sort=True)[value].agg("mean")
+    return dict(zip(found.index.tolist(), found.to_numpy(dtype=float).tolist(), strict=True))
 
 
 def differences(found: pd.DataFrame, attacks: Sequence[str]) -> dict[str, np.ndarray]:

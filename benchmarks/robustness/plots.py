@@ -71,17 +71,17 @@ def by_audibility(found: pd.DataFrame, path: Path) -> None:
     attacked = where(found, found["attack"] != CLEAN)
     for axes, (measure, label) in zip(panels, measures.items(), strict=True):
         for (system,), part in groups(attacked, ["system"]):
-            by_name = part.groupby("attack", sort=False)
-            x, y = by_name[measure].median(), 100.0 * by_name["correct"].mean()
-            axes.plot(x, y, "o", color=COLOURS[system], label=system, alpha=0.8)
-            for name in x.index:
-                if system == PAMT and np.isfinite(x[name]):
-                    axes.annotate(
-                        name, (x[name], y[name]), (3, 3), textcoords="offset points", fontsize=6
-                    )
+            for (name,), rows in groups(part, ["attack"]):
+                x = gains.median(rows[measure])
+                y = 100.0 * float(rows["correct"].to_numpy(dtype=float).mean())
+                axes.plot([x], [y], "o", color=COLOURS[system], alpha=0.8)
+                if system == PAMT and np.isfinite(x):
+                    axes.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=6)
         axes.set_xlabel(f"median {label}", fontsize=8)
         axes.set_ylabel("answered rightly, %", fontsize=8)
         axes.set_ylim(0, 100)
+    for system, colour in COLOURS.items():
+        panels[0].plot([], [], "o", color=colour, label=system)
     panels[0].legend(fontsize=7)
     save(figure, path)
 
@@ -90,10 +90,11 @@ def evidence(table: pd.DataFrame, path: Path) -> None:
     """Margin by steps, and accuracy by the size of the perturbation."""
     figure, (left, right) = grid(2, width=4.4, height=3.2)
     for (system,), part in groups(table, ["system"]):
-        steps = where(part, part["kind"] == "steps").groupby("x")["margin"].mean()
-        left.plot(steps.index, steps, "o-", color=COLOURS[system], label=system)
-        budget = where(part, part["kind"] == "budget").groupby("x")["correct"].mean()
-        right.plot(budget.index, 100.0 * budget, "o-", color=COLOURS[system], label=system)
+        steps = gains.mean_by(where(part, part["kind"] == "steps"), "x", "margin")
+        left.plot(list(steps), list(steps.values()), "o-", color=COLOURS[system], label=str(system))
+        budget = gains.mean_by(where(part, part["kind"] == "budget"), "x", "correct")
+        shares = [100.0 * share for share in budget.values()]
+        right.plot(list(budget), shares, "o-", color=COLOURS[system], label=str(system))
     left.set_xscale("log")
     left.set_xlabel("gradient steps", fontsize=8)
     left.set_ylabel("mean margin of the best wrong answer", fontsize=8)

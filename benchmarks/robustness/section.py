@@ -106,8 +106,8 @@ def _accuracy(found: pd.DataFrame) -> str:
 
 
 def _median(values: pd.Series) -> str:
-    finite = values.dropna()
-    return f"{finite.median():.1f}" if len(finite) else "-"
+    found = gains.median(values)
+    return "-" if np.isnan(found) else f"{found:.1f}"
 
 
 def _evidence(results: Path, output: Path) -> Iterable[str]:
@@ -122,8 +122,8 @@ def _evidence(results: Path, output: Path) -> Iterable[str]:
     rows = []
     for (kind,), part in groups(table, ["kind"]):
         if kind.startswith("transfer"):
-            by_system = 100.0 * part.groupby("system")["correct"].mean()
-            rows.append((kind, *(f"{by_system[system]:.0f}" for system in (ENCODER, PAMT))))
+            share = gains.mean_by(part, "system", "correct")
+            rows.append((kind, *(f"{100.0 * share[system]:.0f}" for system in (ENCODER, PAMT))))
     head = (f"{evidence.TRANSFER_SNR_DB} dB, answered rightly in percent", ENCODER, PAMT)
     yield markdown.table(head, rows)
 
@@ -142,8 +142,7 @@ def _metrics(path: Path) -> Iterable[str]:
     for (name,), part in groups(table, ["metric"]):
         up = where(part, part["question"] == "raise")
         hidden = where(part, part["question"] == "hide")
-        factor = (up["reached"] / up["at_threshold"]).median()
-        rows.append(
-            (str(name), f"{factor:.1f} x", f"{hidden['nmr_db'].median():+.1f} dB", f"{len(up)}")
-        )
+        factor = gains.median(up["reached"] / up["at_threshold"])
+        loudest = gains.median(hidden["nmr_db"])
+        rows.append((str(name), f"{factor:.1f} x", f"{loudest:+.1f} dB", f"{len(up)}"))
     yield markdown.table(("distance", "raise", "hide", "clips"), rows)

@@ -13,7 +13,6 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -266,11 +265,11 @@ def _row(bench: Bench, unit: Unit, trial: Trial, name: str, found: Found) -> dic
     }
 
 
-def test_items(bench: Bench, seed: int, count: int) -> np.ndarray:
+def test_items(bench: Bench, seed: int, count: int) -> list[int]:
     """Clips to attack: of the seed's test clips so many at random, the same for every system."""
     probe = problems.PROBES[bench.task.kind][0]
     test = bench.problem(probe, systems.PAMT, seed).test
-    return clips.seeded(bench.task.name, seed, "items").permutation(test)[:count]
+    return clips.seeded(bench.task.name, seed, "items").permutation(test)[:count].tolist()
 
 
 def _keep(rows: pd.DataFrame, path: Path) -> None:

@@ -43,7 +43,6 @@ FILES = (hub.Wanted((CONFIG_FILE,)), hub.Wanted((WEIGHTS_FILE,)))
 """What is downloaded of a repository."""
 
 
-@one_thread()
 def load(
     name_or_path: str | PathLike[str] = DEFAULT_MODEL,
     *,
@@ -67,7 +66,7 @@ def load(
     sha256 = _verify_hash(weights, config["weights"])
     info = ModelInfo(name=config["name"], version=config["version"], sha256=sha256)
     # Tensors made in inference mode could never meet autograd.
-    with torch.inference_mode(mode=False):
+    with one_thread(), torch.inference_mode(mode=False):
         state = mert_files.read_weights(weights)
         # Random weights come before the real ones: the caller's generator must not notice.
         with torch.random.fork_rng(devices=[]):

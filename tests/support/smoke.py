@@ -66,7 +66,7 @@ def write_sounds() -> None:
 
 def check_command() -> dict[str, float]:
     """`pamt` knows its model, and orders the sounds; returns its distances."""
-    assert f"pamt-mini  {pamt_metric.__version__}" in run(PAMT, "info")
+    assert f"pamt-mini  {pamt_metric.load().info.version}" in run(PAMT, "info")
     told = json.loads(
         run(PAMT, "score", "chord.wav", "chord.wav", "noisy.wav", "beat.wav", "--json")
     )

@@ -129,9 +129,10 @@ class MertEncoder(nn.Module):
             # must not depend on that.
             with torch.random.fork_rng(devices=[]):
                 # Without memory first: a config must not ask for more than the weights hold.
+                values = mert_config.read_architecture(config)
                 with torch.device("meta"):
                     shell = mert_config.build_hubert(
-                        config, attn_implementation=attn_implementation
+                        values, attn_implementation=attn_implementation
                     )
                 wanted = shell.state_dict()
                 state = mert_files.match_keys(state, wanted=wanted)
