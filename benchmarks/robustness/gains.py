@@ -35,9 +35,9 @@ def accuracy(found: pd.DataFrame) -> pd.DataFrame:
     return table.assign(accuracy=100.0 * table["mean"]).rename(columns={"size": "n"})
 
 
-def median(values: pd.Series) -> float:
+def median(values: Any) -> float:
     """Of the finite values; NaN where there are none."""
-    numbers = values.to_numpy(dtype=float)
+    numbers = np.asarray(values, dtype=float)
     finite = numbers[np.isfinite(numbers)]
     return float(np.median(finite)) if len(finite) else math.nan
 

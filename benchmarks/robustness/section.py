@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def _accuracy(found: pd.DataFrame) -> str:
     return f"{note}\n\n{markdown.table(head, rows)}"
 
 
-def _median(values: pd.Series) -> str:
+def _median(values: Any) -> str:
     found = gains.median(values)
     return "-" if np.isnan(found) else f"{found:.1f}"
 
