@@ -9,11 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
-from typing import cast
+from typing import IO, cast
 
-import numpy as np
 import soundfile
-from jaxtyping import Float
 
 from pamt_metric.decode_limits import check_declared, most_frames, refuse_length
 from pamt_metric.errors import InputError
@@ -25,13 +23,16 @@ PATIENCE_S = 600.0
 # More than the header of the WAV stream that ffmpeg writes.
 _HEAD_BYTES = 2**12
 _CHUNK_BYTES = 2**20
+# Bytes of the WAV stream that are held in memory: three minutes of stereo. More go to a file.
+_MOST_IN_MEMORY = 2**26
 _BYTES_PER_SAMPLE = 4
 
 
+@contextmanager
 def decode(
     path: str | None, content: Stream, *, n_bytes: int, max_duration: float | None
-) -> tuple[Float[np.ndarray, "time channel"], int]:
-    """Decode what soundfile cannot, to float32 samples at the file's own rate.
+) -> Iterator[soundfile.SoundFile]:
+    """Decode what soundfile cannot, to a WAV file of float32 samples at the file's own rate.
 
     Args:
         path: of the file; None for what is in memory alone.
@@ -50,8 +51,8 @@ def decode(
         )
     with _as_file(path, content) as name:
         wav = _run(_command(program, name), n_bytes=n_bytes, max_duration=max_duration)
-    with soundfile.SoundFile(wav) as file:
-        return file.read(dtype="float32", always_2d=True), file.samplerate
+    with wav, soundfile.SoundFile(wav) as file:
+        yield file
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def _command(program: str, path: str) -> list[str]:
     return [*command, "-f", "wav", "-c:a", "pcm_f32le", "pipe:1"]
 
 
-def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) -> io.BytesIO:
+def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) -> IO[bytes]:
     """The WAV stream that ffmpeg writes, whole.
 
     Raises:
@@ -109,9 +110,11 @@ def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) ->
     return wav
 
 
-def _read(pipe: io.BufferedReader, *, n_bytes: int, max_duration: float | None) -> io.BytesIO:
+def _read(pipe: io.BufferedReader, *, n_bytes: int, max_duration: float | None) -> IO[bytes]:
     """What comes through the pipe, if its rate, its channels and its length can be used."""
-    wav = io.BytesIO(pipe.read(_HEAD_BYTES))
+    wav = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)
+    wav.write(pipe.read(_HEAD_BYTES))
+    wav.seek(0)
     try:
         with soundfile.SoundFile(wav) as file:
             rate, n_channels = file.samplerate, file.channels
