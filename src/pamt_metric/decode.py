@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import soundfile
@@ -53,6 +53,7 @@ def decode(source: FileSource, *, max_duration: float | None = None) -> tuple[Sa
     return whole.samples(), rate
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Takes the samples of a file, one block after another."""
 

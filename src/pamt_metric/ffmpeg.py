@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import soundfile
 
@@ -51,7 +51,7 @@ def decode(
         )
     with _as_file(path, content) as name:
         wav = _run(_command(program, name), n_bytes=n_bytes, max_duration=max_duration)
-    with wav, soundfile.SoundFile(wav) as file:
+    with wav, soundfile.SoundFile(cast("Any", wav)) as file:
         yield file
 
 
@@ -112,11 +112,11 @@ def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) ->
 
 def _read(pipe: io.BufferedReader, *, n_bytes: int, max_duration: float | None) -> IO[bytes]:
     """What comes through the pipe, if its rate, its channels and its length can be used."""
-    wav = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)
+    wav = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
     wav.write(pipe.read(_HEAD_BYTES))
     wav.seek(0)
     try:
-        with soundfile.SoundFile(wav) as file:
+        with soundfile.SoundFile(cast("Any", wav)) as file:
             rate, n_channels = file.samplerate, file.channels
     except soundfile.LibsndfileError:  # ffmpeg gave up before it had a header
         return wav

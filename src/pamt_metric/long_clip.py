@@ -7,7 +7,7 @@ both sides, as far as its filters reach, so that a block's tokens are those of t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -38,6 +38,7 @@ _RESAMPLER_REACH = 256
 """Samples at 48 kHz beside a stretch that its resampled version depends on."""
 
 
+@runtime_checkable
 class Listener(Protocol):
     """The parts of a metric."""
 
@@ -65,7 +66,7 @@ class Sound:
     like: Tensor
     length: int
     start: int = 0
-    gain: Float[Tensor, "1 1"] | None = None
+    gain: Float[Tensor, "1"] | None = None
 
     def read(self, start: int, stop: int) -> Float[Tensor, "1 channel time"]:
         """What lies between two samples, as far as the sound goes."""
@@ -89,12 +90,15 @@ def program_loudness(
     measure: ProgramLoudness, sound: Sound
 ) -> tuple[Float[Tensor, "1"], Bool[Tensor, "1"]]:
     """Loudness in LUFS, and whether there is any; a mono clip is heard with both ears."""
-    energy = [
-        measure.segment_energy(_both_ears(sound.read(start, start + READ_SAMPLES)))
-        for start in range(0, sound.length, READ_SAMPLES)
-    ]
-    joined = torch.cat(energy, dim=1)
-    return measure.of_energy(joined, torch.tensor([sound.length], device=joined.device))
+    n_segment = -(-sound.length // SEGMENT_LENGTH)
+    # Made first: small results between large temporary ones would keep those from being reused.
+    energy = sound.like.new_zeros(1, n_segment)
+    for start in range(0, sound.length, READ_SAMPLES):
+        found = measure.segment_energy(_both_ears(sound.read(start, start + READ_SAMPLES)))
+        first = start // SEGMENT_LENGTH
+        count = min(found.shape[1], n_segment - first)
+        energy[:, first : first + count] = found[:, :count]
+    return measure.of_energy(energy, torch.tensor([sound.length], device=energy.device))
 
 
 def _both_ears(waveform: Float[Tensor, "1 channel time"]) -> Float[Tensor, "1 2 time"]:

@@ -40,14 +40,13 @@ def find_lag(a: Sound, b: Sound) -> int:
 
 def cut_to_lag(a: Sound, b: Sound, lag: int) -> tuple[Sound, Sound]:
     """As `alignment.cut_pair`, for one pair."""
-    starts = max(0, -lag), max(0, lag)
-    left = [torch.tensor(x.length - start) for x, start in zip((a, b), starts, strict=True)]
-    lengths = overlap_lengths(*left, torch.tensor(lag))
-    cut = [
-        replace(x, start=x.start + start, length=int(length))
-        for x, start, length in zip((a, b), starts, lengths, strict=True)
-    ]
-    return cut[0], cut[1]
+    start_a, start_b = max(0, -lag), max(0, lag)
+    left_a, left_b = torch.tensor([a.length - start_a]), torch.tensor([b.length - start_b])
+    length_a, length_b = overlap_lengths(left_a, left_b, torch.tensor([lag]))
+    return (
+        replace(a, start=a.start + start_a, length=int(length_a)),
+        replace(b, start=b.start + start_b, length=int(length_b)),
+    )
 
 
 class _Block(NamedTuple):
@@ -147,6 +146,6 @@ def _weighed_sum(
     for start in range(0, maps.length, BLOCK_FRAMES):
         rows = maps.read(start, start + BLOCK_FRAMES).to(weight)[None].split(N_BANDS, dim=-1)
         part = slice(start, start + BLOCK_FRAMES)
-        block = dict(zip(ALIGNED, rows, strict=True))
+        block: dict[str, Tensor] = dict(zip(ALIGNED, rows, strict=True))
         total[:, part] = weighed_sum(block, weight[:, part], map_weights)
     return total

@@ -4,7 +4,7 @@ A file that turns out to be long is decoded, checked and resampled block by bloc
 file, since an hour of stereo at 48 kHz is 1.4 GB.
 """
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ BLOCK_FRAMES = 2**18
 """Samples of each channel that are decoded at once: about 5 s."""
 
 
+@runtime_checkable
 class Recording(Protocol):
     """What can be read part by part."""
 

@@ -39,7 +39,7 @@ class Spool:
         Raises:
             InputError: there is no room for them.
         """
-        left = memoryview(np.ascontiguousarray(rows, dtype=np.float32)).cast("B")
+        left = _bytes_of(np.ascontiguousarray(rows, dtype=np.float32))
         try:
             while left:
                 left = left[self._file.write(left) :]
@@ -55,9 +55,14 @@ class Spool:
     def read(self, start: int, stop: int) -> Float[Tensor, "row width"]:
         """The rows between two places, as far as there are any."""
         rows = torch.empty(max(0, min(stop, self.length) - start), self.width)
-        left = memoryview(rows.numpy()).cast("B") if len(rows) else memoryview(b"")
+        left = _bytes_of(rows.numpy())
         with self._lock:
             self._file.seek(start * self.width * _BYTES)
             while left:
                 left = left[cast("Any", self._file).readinto(left) :]
         return rows
+
+
+def _bytes_of(rows: Float[np.ndarray, "row width"]) -> memoryview:
+    """Its own memory, as bytes."""
+    return memoryview(rows.reshape(-1).view(np.uint8))  # pyright: ignore[reportArgumentType]

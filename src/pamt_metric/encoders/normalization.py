@@ -38,9 +38,7 @@ class Preparation(NamedTuple):
 def prepare(
     parts: Iterable[Float[Tensor, "_"]], *, dtype: torch.dtype, normalize: bool = True
 ) -> Preparation:
-    """Measure a clip, given part by part, for an encoder of this dtype; in single precision where
-    that is a half.
-    """
+    """Measure a clip by its parts for an encoder of this dtype; in single where that is half."""
     if not normalize:
         return Preparation(dtype)
     moments = [_moments(part.to(torch.promote_types(dtype, torch.float32))) for part in parts]
@@ -49,7 +47,7 @@ def prepare(
 
 
 class _Moments(NamedTuple):
-    count: int
+    n_samples: int
     mean: Float[Tensor, ""]
     variance: Float[Tensor, ""]
 
@@ -60,8 +58,8 @@ def _moments(part: Float[Tensor, "time"]) -> _Moments:
 
 def _joined(one: _Moments, two: _Moments) -> _Moments:
     """Moments of two parts as one (Chan, Golub and LeVeque, 1983)."""
-    count = one.count + two.count
-    share = two.count / count
+    count = one.n_samples + two.n_samples
+    share = two.n_samples / count
     apart = two.mean - one.mean
     variance = one.variance + share * (two.variance - one.variance)
     return _Moments(
