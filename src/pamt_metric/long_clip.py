@@ -6,8 +6,7 @@ both sides, as far as its filters reach, so that a block's tokens are those of t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -120,8 +119,8 @@ class LongClip:
         self._mask = frame_mask(length, n_frame)
         self._states = self._hidden_states()
         self._waiting: list[Tensor] = []
-        self._pools: list[Pool] = []
-        self._summaries: list[Summary] = []
+        self._pool: Pool | None = None
+        self._summary: Summary | None = None
 
     def block(self, start: int, stop: int) -> Encoded:
         """The frames from one to another, and `MARGIN_FRAMES` beside them without a sequence.
@@ -139,19 +138,22 @@ class LongClip:
         heard = heard.frames(start - left - first, stop + right - first)
         own = heard.frames(left, left + stop - start)
         frames = self._listener.head.read(self._next_states(stop - start, waveform), own)
-        self._pools.append(Pool.of(frames))
-        self._summaries.append(own.summary())
+        # Joined at once: many small results between large temporary ones would keep memory from
+        # being reused.
+        pool, summary = Pool.of(frames), own.summary()
+        self._pool = pool if self._pool is None else self._pool.joined(pool)
+        self._summary = summary if self._summary is None else Summary.join([self._summary, summary])
         sequence = functional.pad(frames.sequence, (0, 0, left, right))
         return Encoded(heard, Embedding(sequence=sequence, pooled=sequence.new_zeros(1, 0)))
 
     def pooled(self) -> Float[Tensor, "1 pooled"]:
         """The pooled embedding, after the last block."""
-        own = reduce(Pool.joined, self._pools).share
-        return self._listener.head.join(own, from_summary(Summary.join(self._summaries)))
+        pool, summary = cast("tuple[Pool, Summary]", (self._pool, self._summary))
+        return self._listener.head.join(pool.share, from_summary(summary))
 
     def is_audible(self) -> bool:
         """Whether any of it is heard, after the last block."""
-        return any(bool(part.loudness.any()) for part in self._summaries)
+        return bool(cast("Summary", self._summary).loudness.any())
 
     def _next_states(self, count: int, like: Tensor) -> Float[Tensor, "1 layer frame width"]:
         """Hidden states of the next frames, zeros beyond the clip's end."""

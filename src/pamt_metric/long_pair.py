@@ -82,14 +82,15 @@ class LongPair:
         """The distance with its parts."""
         sums = _Sums()
         maps = Spool(len(ALIGNED) * N_BANDS)
-        weights = []
+        weight = torch.zeros(0)
         for block in self._blocks(both):
             sums.add(block)
-            weights.append(block.weight[:, block.own])
+            own = block.weight[:, block.own]
+            weight = torch.cat([weight.to(own).reshape(1, -1), own], dim=1)
             squares = evidence_maps(block.a, block.b)
             row = torch.cat([squares[name][0, block.own] for name in ALIGNED], dim=-1)
             maps.write(row.cpu().numpy())
-        weight = torch.cat(weights, dim=1) / sums.weight.to(weights[0])
+        weight = weight / sums.weight.to(weight)
         weigh = partial(_weighed_sum, maps, weight)
         return pair.from_means(sums.means() | self._pooled(), sums.cue(), weigh)
 

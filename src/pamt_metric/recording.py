@@ -27,7 +27,7 @@ from pamt_metric.resample import BlockResampler
 from pamt_metric.spool import Spool
 
 if TYPE_CHECKING:  # what a caller should give
-    Source = AudioSource | OnDisk
+    Source = AudioSource | "OnDisk"
 else:
     Source = Any
 

@@ -41,8 +41,9 @@ def prepare(
     """Measure a clip by its parts for an encoder of this dtype; in single where that is half."""
     if not normalize:
         return Preparation(dtype)
-    moments = [_moments(part.to(torch.promote_types(dtype, torch.float32))) for part in parts]
-    whole = reduce(_joined, moments)
+    single = torch.promote_types(dtype, torch.float32)
+    # One after another: small results between large temporary ones would keep memory from reuse.
+    whole = reduce(_joined, (_moments(part.to(single)) for part in parts))
     return Preparation(dtype, whole.mean, torch.sqrt(whole.variance + NORMALIZE_EPSILON))
 
 
