@@ -26,11 +26,6 @@ from pamt_metric.input_check import (
 from pamt_metric.resample import BlockResampler
 from pamt_metric.spool import Spool
 
-if TYPE_CHECKING:  # what a caller should give
-    Source = AudioSource | "OnDisk"
-else:
-    Source = Any
-
 LONG_S = 60.0
 """Seconds from which a clip counts as long."""
 BLOCK_FRAMES = 2**18
@@ -83,6 +78,12 @@ class OnDisk:
     def read(self, start: int, stop: int) -> Float[Tensor, "channel time"]:
         """See `Recording`."""
         return self._samples.read(start, min(stop, self.length)).T
+
+
+if TYPE_CHECKING:  # what a caller should give
+    Source = AudioSource | OnDisk
+else:
+    Source = Any
 
 
 def load(
