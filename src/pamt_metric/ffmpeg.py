@@ -49,10 +49,11 @@ def decode(
             "soundfile cannot read all of this file; if it is audio (m4a, wma, a video, a stream "
             "of no stated length ...), ffmpeg would be needed: install it, or convert to wav"
         )
-    with _as_file(path, content) as name:
-        wav = _run(_command(program, name), n_bytes=n_bytes, max_duration=max_duration)
-    with wav, soundfile.SoundFile(cast("Any", wav)) as file:
-        yield file
+    with tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY) as wav:
+        with _as_file(path, content) as name:
+            _run(_command(program, name), wav, n_bytes=n_bytes, max_duration=max_duration)
+        with soundfile.SoundFile(cast("Any", wav)) as file:
+            yield file
 
 
 @contextmanager
@@ -77,8 +78,10 @@ def _command(program: str, path: str) -> list[str]:
     return [*command, "-f", "wav", "-c:a", "pcm_f32le", "pipe:1"]
 
 
-def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) -> IO[bytes]:
-    """The WAV stream that ffmpeg writes, whole.
+def _run(
+    command: Sequence[str], wav: IO[bytes], *, n_bytes: int, max_duration: float | None
+) -> None:
+    """Put the WAV stream that ffmpeg writes, whole, into a file.
 
     Raises:
         InputError: ffmpeg fails, takes too long, or writes more than the file may hold.
@@ -92,7 +95,7 @@ def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) ->
         patience.start()
         try:
             pipe = cast("io.BufferedReader", process.stdout)
-            wav = _read(pipe, n_bytes=n_bytes, max_duration=max_duration)
+            _read(pipe, wav, n_bytes=n_bytes, max_duration=max_duration)
             code = process.wait()
         except BaseException:
             process.kill()
@@ -107,19 +110,19 @@ def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) ->
                 f"ffmpeg says: {lines[-1] if lines else f'nothing, and ends with code {code}'}"
             )
     wav.seek(0)
-    return wav
 
 
-def _read(pipe: io.BufferedReader, *, n_bytes: int, max_duration: float | None) -> IO[bytes]:
-    """What comes through the pipe, if its rate, its channels and its length can be used."""
-    wav = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
+def _read(
+    pipe: io.BufferedReader, wav: IO[bytes], *, n_bytes: int, max_duration: float | None
+) -> None:
+    """Copy what comes through the pipe, if its rate, its channels and its length can be used."""
     wav.write(pipe.read(_HEAD_BYTES))
     wav.seek(0)
     try:
         with soundfile.SoundFile(cast("Any", wav)) as file:
             rate, n_channels = file.samplerate, file.channels
     except soundfile.LibsndfileError:  # ffmpeg gave up before it had a header
-        return wav
+        return
     check_declared(
         rate=rate, n_channels=n_channels, n_frames=None, n_bytes=n_bytes, max_duration=max_duration
     )
@@ -130,4 +133,3 @@ def _read(pipe: io.BufferedReader, *, n_bytes: int, max_duration: float | None) 
         if wav.tell() + len(chunk) > most:
             refuse_length(f"over {n_allowed / rate:.6g} s", n_bytes, max_duration)
         wav.write(chunk)
-    return wav

@@ -263,7 +263,8 @@ class Metric(nn.Module):
         lengths: Lengths | tuple[Lengths, Lengths],
     ) -> ClipPair:
         # A gradient takes the whole clip at once.
-        load = self._load if torch.is_grad_enabled() else self._open
+        whole = cast("Callable[..., Side]", self._load)
+        load = whole if torch.is_grad_enabled() else self._open
         lengths_a, lengths_b = split_lengths(lengths)
         return ClipPair(load(a, sample_rate, lengths_a), load(b, sample_rate, lengths_b))
 
@@ -420,13 +421,13 @@ def _warnings(audible: Sequence[bool], coverage: float) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _grad_only_for(*sources: AudioSource) -> AbstractContextManager:
+def _grad_only_for(*sources: Source) -> AbstractContextManager:
     """Build a graph only where a caller's tensor asks for one."""
     wanted = any(isinstance(s, Tensor) and s.requires_grad for s in _flat(sources))
     return nullcontext() if wanted and torch.is_grad_enabled() else torch.no_grad()
 
 
-def _flat(sources: Sequence[AudioSource]) -> list[AudioSource]:
+def _flat(sources: Sequence[Source]) -> list[Source]:
     return [
         item
         for source in sources
