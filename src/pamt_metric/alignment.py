@@ -12,6 +12,7 @@ sign does not count: a copy of flipped polarity is the same content.
 The search carries no gradient. The cut that applies its result does.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,9 @@ MIN_OVERLAP = SAMPLE_RATE // 10
 """Samples that must remain after the cut: the shortest clip that can be compared."""
 SEGMENT_LENGTH = 2**19
 """Samples whose spectra are held at once; those of a longer clip are summed over segments."""
+
+Read = Callable[[int, int], Float[Tensor, "time"]]
+"""From a sample to another: that part of a mono clip, as far as the clip goes."""
 
 
 class Pair(NamedTuple):
@@ -54,24 +58,32 @@ def find_lag(
     """
     with torch.no_grad():
         sizes = zip(lengths_a.tolist(), lengths_b.tolist(), strict=True)
-        lags = [_find(a[i, :m], b[i, :n]) for i, (m, n) in enumerate(sizes)]
+        lags = [
+            find_lag_of(_part_of(a[i, :m]), _part_of(b[i, :n]), (m, n))
+            for i, (m, n) in enumerate(sizes)
+        ]
     return torch.stack(lags)
 
 
-def _find(a: Float[Tensor, "time_a"], b: Float[Tensor, "time_b"]) -> Int64[Tensor, ""]:
-    shorter = min(a.shape[-1], b.shape[-1])
+def find_lag_of(read_a: Read, read_b: Read, lengths: tuple[int, int]) -> Int64[Tensor, ""]:
+    """The same for one pair of mono clips that are read part by part, each part once."""
+    shorter = min(lengths)
     # At least half of the shorter clip must remain.
     max_lag = min(int(MAX_LAG_S * SAMPLE_RATE), shorter // 2)
     max_lag = max(0, min(max_lag, shorter - MIN_OVERLAP))
-    there, back = _correlations(a, b, max_lag)
+    there, back = _correlations(read_a, read_b, max(lengths), max_lag)
     # The two directions agree up to rounding; their sum is the same in both orders.
     strength = 0.5 * (there + back.flip(-1)).abs()
-    lag = torch.arange(-max_lag, max_lag + 1, device=a.device)
+    lag = torch.arange(-max_lag, max_lag + 1, device=strength.device)
     peak = strength.max()
     # of equal peaks the one nearest to lag 0
     nearest = torch.where(strength == peak, lag.abs(), lag.numel()).argmin()
     clear = (peak > SAME_CONTENT) & (strength[max_lag] < ZERO_LAG_SHARE * peak)
     return torch.where(clear, lag[nearest], 0)
+
+
+def _part_of(clip: Float[Tensor, "time"]) -> Read:
+    return lambda start, stop: clip[start:stop]
 
 
 def cut_pair(pair: Pair, lag: Int64[Tensor, "batch"]) -> Pair:
@@ -113,23 +125,22 @@ def overlap_lengths(
 
 
 def _correlations(
-    a: Float[Tensor, "time_a"], b: Float[Tensor, "time_b"], max_lag: int
+    read_a: Read, read_b: Read, longer: int, max_lag: int
 ) -> tuple[Float[Tensor, "lag"], Float[Tensor, "lag"]]:
     """Normalised correlation at lags -max_lag..max_lag of a with b, where b is later, and back."""
-    longer = max(a.shape[-1], b.shape[-1])
     length = min(longer, SEGMENT_LENGTH)
     n_fft = 1 << (length + max_lag).bit_length()
-    there = back = energy_a = energy_b = torch.zeros(n_fft // 2 + 1, dtype=a.dtype, device=a.device)
+    there = back = energy_a = energy_b = torch.zeros(())
     for start in range(0, longer, length):
-        spectrum_a = torch.fft.rfft(a[start : start + length], n=n_fft)
-        spectrum_b = torch.fft.rfft(b[start : start + length], n=n_fft)
+        spectrum_a = torch.fft.rfft(read_a(start, start + length), n=n_fft)
+        spectrum_b = torch.fft.rfft(read_b(start, start + length), n=n_fft)
         # One is not the other's conjugate to the bit: the products round in another order.
         there = there + spectrum_a.conj() * spectrum_b
         back = back + spectrum_b.conj() * spectrum_a
         energy_a = energy_a + _energy(spectrum_a)
         energy_b = energy_b + _energy(spectrum_b)
     amplitude_a, amplitude_b = energy_a.sqrt(), energy_b.sqrt()
-    tiny = torch.finfo(a.dtype).tiny
+    tiny = torch.finfo(amplitude_a.dtype).tiny
     white = (amplitude_a * amplitude_b).sqrt().clamp_min(tiny)
     scale = 2.0 * (amplitude_a.sum() * amplitude_b.sum()).sqrt().clamp_min(tiny)
     correlations = torch.fft.irfft(torch.stack([there / white, back / white]), n=n_fft)

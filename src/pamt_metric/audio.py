@@ -131,8 +131,8 @@ def _load_one(
     lengths: Lengths | None,
     max_duration: float | None,
 ) -> AudioBatch:
-    if _is_file(source):
-        with blame(_file_name(source)):
+    if is_file(source):
+        with blame(file_name(source)):
             if lengths is not None:
                 raise InputError("lengths are for arrays and tensors; a file has its own length")
             return _load_file(source, sample_rate, target_rate, max_duration)
@@ -146,14 +146,26 @@ def _load_file(
     source: Any, sample_rate: Hertz | None, target_rate: int, max_duration: float | None
 ) -> AudioBatch:
     samples, rate = decode(source, max_duration=max_duration)
+    check_file_rate(sample_rate, rate)
+    waveform = from_decoded(samples, rate, target_rate)
+    return AudioBatch(waveform, full_lengths(waveform), target_rate, is_batch=False)
+
+
+def check_file_rate(sample_rate: Hertz | None, rate: int) -> None:
+    """Refuse a caller's rate that is not the file's."""
     if sample_rate is not None and checked_rate(sample_rate, "sample_rate") != rate:
         raise InputError(
             f"sample_rate={sample_rate} was given, but the file says {rate} Hz; leave it out"
         )
+
+
+def from_decoded(
+    samples: Float[np.ndarray, "time channel"], rate: int, target_rate: int
+) -> Float[Tensor, "1 channel new_time"]:
+    """A batch of one from a decoded file, checked and resampled."""
     check(torch.from_numpy(samples.T), sample_rate=rate)
     resampled = resample_decoded(samples, rate, target_rate)
-    waveform = torch.from_numpy(np.ascontiguousarray(resampled.T))[None]
-    return AudioBatch(waveform, full_lengths(waveform), target_rate, is_batch=False)
+    return torch.from_numpy(np.ascontiguousarray(resampled.T))[None]
 
 
 def _load_array(
@@ -186,10 +198,10 @@ def _load_list(
         raise InputError("expected at least one clip, got an empty list")
     if lengths is not None:
         raise InputError("lengths are for one array or tensor; the clips of a list have their own")
-    rate_is_of_arrays = not all(_is_file(source) for source in sources)
+    rate_is_of_arrays = not all(is_file(source) for source in sources)
     clips = []
     for i, source in enumerate(sources):
-        rate = None if rate_is_of_arrays and _is_file(source) else sample_rate
+        rate = None if rate_is_of_arrays and is_file(source) else sample_rate
         with blame(f"item {i}"):
             clip = _load_one(source, rate, target_rate, None, max_duration)
             if clip.is_batch:
@@ -220,11 +232,13 @@ def _with_channels(batch: AudioBatch, n_channels: int) -> AudioBatch:
     return replace(batch, waveform=batch.waveform.expand(-1, n_channels, -1))
 
 
-def _is_file(source: Any) -> bool:
+def is_file(source: Any) -> bool:
+    """Whether it is a path or a file object."""
     return isinstance(source, (str, os.PathLike)) or hasattr(source, "read")
 
 
-def _file_name(source: Any) -> str:
+def file_name(source: Any) -> str:
+    """What to call a file in a message."""
     if isinstance(source, (str, os.PathLike)):
         return repr(os.fsdecode(source))
     return repr(getattr(source, "name", "file object"))

@@ -7,10 +7,10 @@ damaged stream: a clip cut short would then count as a shorter clip. Every such 
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import soundfile
@@ -48,6 +48,55 @@ def decode(source: FileSource, *, max_duration: float | None = None) -> tuple[Sa
         InputError: No such file, no audio, damaged, cut short or changed meanwhile, longer than it
             may be, or ffmpeg is needed and missing.
     """
+    whole = _Whole()
+    rate = decode_in_blocks(source, whole.begin, block_frames=-1, max_duration=max_duration)
+    return whole.samples(), rate
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes the samples of a file, one block after another."""
+
+    def write(self, block: Samples, /) -> object:
+        """Take the next block."""
+        ...
+
+
+Begin = Callable[[int, int], Sink]
+"""From rate and number of channels to a new sink; what another sink was given does not count."""
+
+
+class _Whole:
+    """A sink that keeps all blocks."""
+
+    def begin(self, rate: int, n_channels: int) -> "_Whole":  # noqa: ARG002 (a sink's)
+        self._blocks: list[Samples] = []
+        return self
+
+    def write(self, block: Samples) -> None:
+        self._blocks.append(block)
+
+    def samples(self) -> Samples:
+        return self._blocks[0] if len(self._blocks) == 1 else np.concatenate(self._blocks)
+
+
+def decode_in_blocks(
+    source: FileSource, begin: Begin, *, block_frames: int, max_duration: float | None = None
+) -> int:
+    """Decode a file block by block.
+
+    Args:
+        source: as for `decode`.
+        begin: called before the first block; again where a second decoder starts from the front.
+        block_frames: samples of each channel in a block; -1 for one block.
+        max_duration: as for `decode`.
+
+    Returns:
+        The sample rate in Hz.
+
+    Raises:
+        InputError: as for `decode`. Only where none is raised was the file whole.
+    """
     path = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else None
     with _open(source) as stream:
         before = _state(stream)
@@ -55,16 +104,32 @@ def decode(source: FileSource, *, max_duration: float | None = None) -> tuple[Sa
         refuse_cut_ogg(stream)
         n_bytes = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        decoded = _by_soundfile(stream, n_bytes=n_bytes, max_duration=max_duration)
+        decoded = _by_soundfile(
+            stream, begin, block_frames=block_frames, n_bytes=n_bytes, max_duration=max_duration
+        )
         after = _state(stream)
         if decoded is None:
-            decoded = ffmpeg.decode(path, stream, n_bytes=n_bytes, max_duration=max_duration)
+            with ffmpeg.decode(path, stream, n_bytes=n_bytes, max_duration=max_duration) as file:
+                count = _copy(file, begin(file.samplerate, file.channels), block_frames)
+                decoded = count, file.samplerate
             after = _state(stream if path is None else path)  # ffmpeg opened it again
         if after != before:
             raise InputError("the file changed while it was read; is something writing to it?")
-    samples, rate = decoded
-    check_length(len(samples) / rate, max_duration)
-    return decoded
+    count, rate = decoded
+    check_length(count / rate, max_duration)
+    return rate
+
+
+def _copy(file: soundfile.SoundFile, sink: Sink, block_frames: int) -> int:
+    """Give all that a file holds to a sink, block by block; the samples of a channel."""
+    count = 0
+    while True:
+        block = file.read(block_frames, dtype="float32", always_2d=True)
+        if len(block) or not count:
+            sink.write(block)
+        count += len(block)
+        if block_frames < 0 or len(block) < block_frames:
+            return count
 
 
 @contextmanager
@@ -117,9 +182,14 @@ def _state(file: Stream | str) -> tuple[int, int, int] | None:
 
 
 def _by_soundfile(
-    stream: Stream, *, n_bytes: int, max_duration: float | None
-) -> tuple[Samples, int] | None:
-    """Samples and rate, or None where another decoder is needed to get all of them."""
+    stream: Stream,
+    begin: Begin,
+    *,
+    block_frames: int,
+    n_bytes: int,
+    max_duration: float | None,
+) -> tuple[int, int] | None:
+    """Samples of a channel, and rate; None where another decoder is needed to get all of them."""
     try:
         file = soundfile.SoundFile(cast("Any", _Seekable(stream)))
     except soundfile.LibsndfileError:
@@ -136,7 +206,7 @@ def _by_soundfile(
             max_duration=max_duration,
         )
         try:
-            samples = file.read(dtype="float32", always_2d=True)
+            count = _copy(file, begin(file.samplerate, file.channels), block_frames)
         except soundfile.LibsndfileError as error:
             reason = str(error).removeprefix("Error : ").rstrip(".")
             raise InputError(
@@ -146,10 +216,10 @@ def _by_soundfile(
         length_is_estimate = file.format == "MP3" and not _mp3_states_length(stream)
     if length_is_estimate:
         # libsndfile stops at its estimate. Fewer frames: the stream ended first, all is read.
-        return (samples, rate) if len(samples) < declared else None
-    if len(samples) < declared:
-        raise_cut_short(f"{declared} frames", f"{len(samples)}")
-    return samples, rate
+        return (count, rate) if count < declared else None
+    if count < declared:
+        raise_cut_short(f"{declared} frames", f"{count}")
+    return count, rate
 
 
 class _Seekable:

@@ -19,8 +19,9 @@ distance is never negative; every difference enters squared, so it is symmetric,
 a = b, and has a finite slope there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -41,6 +42,7 @@ from pamt_metric.evidence import (
     pooled_differences,
     unshared,
 )
+from pamt_metric.psychoacoustics.scales import N_BANDS
 
 # Size of each kind for two instrument tones of one study (median over the train split), which
 # makes an untrained weight of 1 mean 'as much as the others'. Set by hand: 'interaural' (those
@@ -129,9 +131,25 @@ class PairDistance(nn.Module):
         weight = frame_weight(a.tokens, b.tokens)
         means = aligned_means(a, b, weight)
         means |= pooled_differences(a.embedding.pooled, b.embedding.pooled)
+        maps = evidence_maps(a, b)
         cue = unshared(a.tokens, b.tokens)
-        distance = self.combine(means, cue)
+        return self.from_means(means, cue, partial(weighed_sum, maps, weight))
+
+    def from_means(
+        self,
+        means: Mapping[str, Float[Tensor, "batch"]],
+        cue: Float[Tensor, "batch"],
+        weigh: Callable[[Float[Tensor, "batch aligned"]], Float[Tensor, "batch frame band"]],
+    ) -> PairEvidence:
+        """Evidence from mean squares, the gate's cue, and what sums the weighed maps of `ALIGNED`.
+
+        The map spreads the distance over time and band in proportion to the aligned evidence.
+        """
         gate = self.gate(cue)
+        distance = self.combine(means, cue)
+        share = weigh(self._map_weights(means, gate))
+        total = share.sum((1, 2), keepdim=True)
+        floor = torch.finfo(share.dtype).tiny
         return PairEvidence(
             distance=distance,
             fidelity=self.fidelity(means),
@@ -139,7 +157,7 @@ class PairDistance(nn.Module):
             added=self.added(means),
             missing=self.missing(means),
             same_content=1.0 - gate,
-            band_map=self._allocate(distance, evidence_maps(a, b), weight, means, gate),
+            band_map=distance[:, None, None] * share / total.clamp_min(floor),
         )
 
     def fidelity(self, means: Mapping[str, Float[Tensor, "batch"]]) -> Float[Tensor, "batch"]:
@@ -186,27 +204,29 @@ class PairDistance(nn.Module):
         size = torch.stack([root(whole[name]) for name in EVIDENCE], dim=-1)
         return squash(size / self.typical)
 
-    def _allocate(
-        self,
-        distance: Float[Tensor, "batch"],
-        maps: Mapping[str, Float[Tensor, "batch frame band"]],
-        weight: Float[Tensor, "batch frame"],
-        means: Mapping[str, Float[Tensor, "batch"]],
-        gate: Float[Tensor, "batch"],
-    ) -> Float[Tensor, "batch frame band"]:
-        """Spread the distance over time and band in proportion to the aligned evidence."""
+    def _map_weights(
+        self, means: Mapping[str, Float[Tensor, "batch"]], gate: Float[Tensor, "batch"]
+    ) -> Float[Tensor, "batch aligned"]:
+        """What each aligned kind makes of the distance, over its mean square."""
         flaws = (1.0 - gate)[:, None] * self._flaws(means)
         other = self.log_other_weight.exp() * self._squashed(means)
         size = flaws + gate[:, None] * other[:, : len(ALIGNED)]
         whole = _joined(means)
-        share = torch.zeros_like(maps["loudness"])
-        for index, name in enumerate(ALIGNED):
-            square = maps[name]
-            mean = whole[name].clamp_min(torch.finfo(square.dtype).tiny)
-            density = square * weight[..., None] / square.shape[-1]
-            share = share + density * (size[:, index] / mean)[:, None, None]
-        total = share.sum((1, 2), keepdim=True)
-        return distance[:, None, None] * share / total.clamp_min(torch.finfo(share.dtype).tiny)
+        mean = torch.stack([whole[name] for name in ALIGNED], dim=-1)
+        return size / mean.clamp_min(torch.finfo(mean.dtype).tiny)
+
+
+def weighed_sum(
+    maps: Mapping[str, Float[Tensor, "batch frame band"]],
+    weight: Float[Tensor, "batch frame"],
+    map_weights: Float[Tensor, "batch aligned"],
+) -> Float[Tensor, "batch frame band"]:
+    """Sum of the maps of `ALIGNED`, by their weights and that of each frame."""
+    share = torch.zeros_like(maps["loudness"])
+    for index, name in enumerate(ALIGNED):
+        density = maps[name] * weight[..., None] / N_BANDS
+        share = share + density * map_weights[:, index, None, None]
+    return share
 
 
 def _joined(

@@ -90,9 +90,14 @@ def _take(parts: Any, items: slice | Tensor) -> Any:
 
 def frame_weight(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
     """Weight of each frame in means over time: the loudness of both, over either's duration."""
-    loudness = total_loudness(a.loudness) + total_loudness(b.loudness) + FRAME_FLOOR_SONE
-    loudness = loudness * (a.mask | b.mask)
+    loudness = frame_loudness(a, b)
     return loudness / loudness.sum(1, keepdim=True)
+
+
+def frame_loudness(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
+    """The same weight in sone, before it is made to sum to 1."""
+    loudness = total_loudness(a.loudness) + total_loudness(b.loudness) + FRAME_FLOOR_SONE
+    return loudness * (a.mask | b.mask)
 
 
 def aligned_means(
@@ -185,17 +190,28 @@ def unshared(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
     not. Noise only adds and a filter only takes away, so one of the two stays small for a degraded
     copy; another performance does both.
     """
+    return unshared_share(unshared_loudness(a, b))
+
+
+def unshared_loudness(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch 2 2"]:
+    """Of `a` and of `b`: the loudness that the other does not hold, and all of it."""
     floor = HIDDEN * 0.5 * (a.threshold + b.threshold) + LEVEL_FLOOR
     level = 10.0 * ((a.excitation + floor).log10() - (b.excitation + floor).log10())
-    return _share_over(a.loudness, level) * _share_over(b.loudness, -level)
+    return torch.stack([_loudness_over(a.loudness, level), _loudness_over(b.loudness, -level)], 1)
 
 
-def _share_over(
+def unshared_share(loudness: Float[Tensor, "batch 2 2"]) -> Float[Tensor, "batch"]:
+    """The cue from what `unshared_loudness` gives."""
+    share = loudness[..., 0] / (loudness[..., 1] + PATTERN_FLOOR)
+    return share[:, 0] * share[:, 1]
+
+
+def _loudness_over(
     loudness: Float[Tensor, "batch frame band"], level: Float[Tensor, "batch frame band"]
-) -> Float[Tensor, "batch"]:
-    """Share of the loudness where `level`, in dB over the other clip's, is well over 0."""
+) -> Float[Tensor, "batch 2"]:
+    """Loudness where `level`, in dB over the other clip's, is well over 0, and all loudness."""
     missed = -torch.expm1(-(level.clamp_min(0.0) / MATCH_DB).square())
-    return (loudness * missed).sum((1, 2)) / (loudness.sum((1, 2)) + PATTERN_FLOOR)
+    return torch.stack([(loudness * missed).sum((1, 2)), loudness.sum((1, 2))], 1)
 
 
 def pooled_differences(

@@ -9,11 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
-from typing import cast
+from typing import IO, Any, cast
 
-import numpy as np
 import soundfile
-from jaxtyping import Float
 
 from pamt_metric.decode_limits import check_declared, most_frames, refuse_length
 from pamt_metric.errors import InputError
@@ -25,13 +23,16 @@ PATIENCE_S = 600.0
 # More than the header of the WAV stream that ffmpeg writes.
 _HEAD_BYTES = 2**12
 _CHUNK_BYTES = 2**20
+# Bytes of the WAV stream that are held in memory: three minutes of stereo. More go to a file.
+_MOST_IN_MEMORY = 2**26
 _BYTES_PER_SAMPLE = 4
 
 
+@contextmanager
 def decode(
     path: str | None, content: Stream, *, n_bytes: int, max_duration: float | None
-) -> tuple[Float[np.ndarray, "time channel"], int]:
-    """Decode what soundfile cannot, to float32 samples at the file's own rate.
+) -> Iterator[soundfile.SoundFile]:
+    """Decode what soundfile cannot, to a WAV file of float32 samples at the file's own rate.
 
     Args:
         path: of the file; None for what is in memory alone.
@@ -48,10 +49,11 @@ def decode(
             "soundfile cannot read all of this file; if it is audio (m4a, wma, a video, a stream "
             "of no stated length ...), ffmpeg would be needed: install it, or convert to wav"
         )
-    with _as_file(path, content) as name:
-        wav = _run(_command(program, name), n_bytes=n_bytes, max_duration=max_duration)
-    with soundfile.SoundFile(wav) as file:
-        return file.read(dtype="float32", always_2d=True), file.samplerate
+    with tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY) as wav:
+        with _as_file(path, content) as name:
+            _run(_command(program, name), wav, n_bytes=n_bytes, max_duration=max_duration)
+        with soundfile.SoundFile(cast("Any", wav)) as file:
+            yield file
 
 
 @contextmanager
@@ -76,8 +78,10 @@ def _command(program: str, path: str) -> list[str]:
     return [*command, "-f", "wav", "-c:a", "pcm_f32le", "pipe:1"]
 
 
-def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) -> io.BytesIO:
-    """The WAV stream that ffmpeg writes, whole.
+def _run(
+    command: Sequence[str], wav: IO[bytes], *, n_bytes: int, max_duration: float | None
+) -> None:
+    """Put the WAV stream that ffmpeg writes, whole, into a file.
 
     Raises:
         InputError: ffmpeg fails, takes too long, or writes more than the file may hold.
@@ -91,7 +95,7 @@ def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) ->
         patience.start()
         try:
             pipe = cast("io.BufferedReader", process.stdout)
-            wav = _read(pipe, n_bytes=n_bytes, max_duration=max_duration)
+            _read(pipe, wav, n_bytes=n_bytes, max_duration=max_duration)
             code = process.wait()
         except BaseException:
             process.kill()
@@ -106,17 +110,19 @@ def _run(command: Sequence[str], *, n_bytes: int, max_duration: float | None) ->
                 f"ffmpeg says: {lines[-1] if lines else f'nothing, and ends with code {code}'}"
             )
     wav.seek(0)
-    return wav
 
 
-def _read(pipe: io.BufferedReader, *, n_bytes: int, max_duration: float | None) -> io.BytesIO:
-    """What comes through the pipe, if its rate, its channels and its length can be used."""
-    wav = io.BytesIO(pipe.read(_HEAD_BYTES))
+def _read(
+    pipe: io.BufferedReader, wav: IO[bytes], *, n_bytes: int, max_duration: float | None
+) -> None:
+    """Copy what comes through the pipe, if its rate, its channels and its length can be used."""
+    wav.write(pipe.read(_HEAD_BYTES))
+    wav.seek(0)
     try:
-        with soundfile.SoundFile(wav) as file:
+        with soundfile.SoundFile(cast("Any", wav)) as file:
             rate, n_channels = file.samplerate, file.channels
     except soundfile.LibsndfileError:  # ffmpeg gave up before it had a header
-        return wav
+        return
     check_declared(
         rate=rate, n_channels=n_channels, n_frames=None, n_bytes=n_bytes, max_duration=max_duration
     )
@@ -127,4 +133,3 @@ def _read(pipe: io.BufferedReader, *, n_bytes: int, max_duration: float | None) 
         if wav.tell() + len(chunk) > most:
             refuse_length(f"over {n_allowed / rate:.6g} s", n_bytes, max_duration)
         wav.write(chunk)
-    return wav

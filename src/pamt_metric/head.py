@@ -13,6 +13,7 @@ Shapes: b batch, f frame, w width of the blocks, d dimension of an embedding.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -43,6 +44,46 @@ class Embedding:
 
     sequence: Float[Tensor, "batch frame dim"]
     pooled: Float[Tensor, "batch pooled"]
+
+
+class Frames(NamedTuple):
+    """What the blocks make of each frame.
+
+    Attributes:
+        sequence: as in `Embedding`.
+        score: logarithm of the frame's weight in the pooled embedding.
+        value: what it brings there.
+    """
+
+    sequence: Float[Tensor, "batch frame dim"]
+    score: Float[Tensor, "batch frame"]
+    value: Float[Tensor, "batch frame dim"]
+
+
+class Pool(NamedTuple):
+    """A weighted mean over frames that can go on: softmax pooling of a clip that comes in parts.
+
+    Attributes:
+        log_weight: logarithm of the sum of all weights so far.
+        share: mean of the values so far.
+    """
+
+    log_weight: Float[Tensor, "batch"]
+    share: Float[Tensor, "batch dim"]
+
+    @classmethod
+    def of(cls, frames: Frames) -> "Pool":
+        """The mean over these frames."""
+        weight = frames.score.softmax(-1)
+        return cls(frames.score.logsumexp(-1), (weight[..., None] * frames.value).sum(1))
+
+    def joined(self, other: "Pool") -> "Pool":
+        """The mean over the frames of both."""
+        log_weight = torch.logaddexp(self.log_weight, other.log_weight)
+        parts = [
+            (pool.log_weight - log_weight).exp()[:, None] * pool.share for pool in (self, other)
+        ]
+        return Pool(log_weight, parts[0] + parts[1])
 
 
 class Block(nn.Module):
@@ -163,6 +204,17 @@ class SequenceHead(nn.Module):
         tokens: EarTokens,
     ) -> Embedding:
         """Embeddings of a batch; hidden states and tokens share one frame grid."""
+        frames = self.read(hidden_states, tokens)
+        own = Pool.of(frames).share
+        return Embedding(sequence=frames.sequence, pooled=self.join(own, tokens.statistics))
+
+    def read(
+        self, hidden_states: Float[Tensor, "b layer f encoder_width"], tokens: EarTokens
+    ) -> Frames:
+        """What the blocks make of each frame.
+
+        A clip may come in parts, if they start at multiples of `WINDOW_FRAMES`.
+        """
         mixed = self.mix_layers(hidden_states)
         # Layer norms in the encoder blow silence up to full size; what is not heard counts nothing,
         # and sends nothing back.
@@ -175,11 +227,10 @@ class SequenceHead(nn.Module):
         sequence = direct + self.to_sequence(x)
         length = (sequence.square().sum(-1, keepdim=True) + NORM_FLOOR).sqrt()
         score = self.pool_score(x)[..., 0] + audible
-        weight = score.masked_fill(~tokens.mask, MASKED).softmax(-1)
-        own = (weight[..., None] * (direct + self.to_pooled(x))).sum(1)
-        return Embedding(
+        return Frames(
             sequence=sequence / length * tokens.mask[..., None],
-            pooled=self.join(own, tokens),
+            score=score.masked_fill(~tokens.mask, MASKED),
+            value=direct + self.to_pooled(x),
         )
 
     def mix_layers(
@@ -192,12 +243,14 @@ class SequenceHead(nn.Module):
             mixed = torch.addcmul(mixed, hidden_states[:, index], weight)
         return mixed
 
-    def join(self, own: Float[Tensor, "b d"], tokens: EarTokens) -> Float[Tensor, "b pooled"]:
+    def join(
+        self, own: Float[Tensor, "b d"], statistics: Float[Tensor, "b statistic"]
+    ) -> Float[Tensor, "b pooled"]:
         """The pooled embedding: what the blocks made of the clip, and its standardised statistics.
 
         The squares of a group of numbers add up to their mean square, whatever their number.
         """
-        standard = (tokens.statistics - self.statistics_mean) / self.statistics_scale
+        standard = (statistics - self.statistics_mean) / self.statistics_scale
         size = torch.tensor(list(LAYOUT.values()), device=standard.device)
         each = size.to(standard.dtype).rsqrt().repeat_interleave(size, output_size=N_STATISTICS)
         return torch.cat([own * own.shape[-1] ** -0.5, standard * each], dim=-1)

@@ -72,6 +72,24 @@ def check(
             _check_values(clips[i, :, :length])
 
 
+class BlockCheck:
+    """The same check of one long clip of floats that comes block by block."""
+
+    def __init__(self, sample_rate: Hertz) -> None:
+        self._rate = checked_rate(sample_rate, "sample_rate")
+        self._count = 0
+
+    def __call__(self, block: Shaped[Tensor, "channel time"]) -> None:
+        """Look at the next block.
+
+        Raises:
+            InputError: its values are not finite or of another scale.
+        """
+        with blame(f"after {self._count / self._rate:.6g} s"):
+            _check_values(block)
+        self._count += block.shape[-1]
+
+
 @contextmanager
 def blame(culprit: str) -> Iterator[None]:
     """Put the item or the file before the message of an error."""

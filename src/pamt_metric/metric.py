@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -11,19 +12,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint as rerun
 
-from pamt_metric import audio
+from pamt_metric import audio, long_pair, recording
 from pamt_metric.alignment import Pair, cut_pair, find_lag
 from pamt_metric.audio import AudioBatch, AudioSource
+from pamt_metric.clip_pair import ClipPair, Lengths, Side, split_lengths
 from pamt_metric.comparison import Comparison, ModelInfo, chunk_interval, p_audible
 from pamt_metric.distance import PairDistance, PairEvidence
 from pamt_metric.encoders.mert import MertEncoder
-from pamt_metric.errors import ConfigError, InputError
+from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import Encoded
 from pamt_metric.head import SequenceHead
 from pamt_metric.input_check import check_choice
+from pamt_metric.long_clip import Sound, program_loudness
+from pamt_metric.long_pair import LongPair
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE, n_frames
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
+from pamt_metric.recording import Source
 from pamt_metric.threads import AtOnce, side_by_side
 
 if TYPE_CHECKING:  # what a caller should give
@@ -31,7 +36,6 @@ if TYPE_CHECKING:  # what a caller should give
     Align = Literal["auto", "none"]
 else:  # what may come: another word is answered with the choices in the message
     Level = Align = Any
-Lengths = Tensor | Sequence[int] | None
 
 LISTENING_LEVEL_LUFS = -23.0
 """Loudness at which matched clips are heard (EBU R 128); about 77 dB SPL in this calibration."""
@@ -75,8 +79,8 @@ class Metric(nn.Module):
 
     def distance(
         self,
-        a: AudioSource,
-        b: AudioSource,
+        a: Source,
+        b: Source,
         *,
         sample_rate: int | None = None,
         lengths: Lengths | tuple[Lengths, Lengths] = None,
@@ -104,16 +108,24 @@ class Metric(nn.Module):
             InputError: the audio or an argument cannot be used; the message says why.
         """
         with _grad_only_for(a, b), side_by_side(self._device) as both:
-            pair = self._prepare_pair(both, a, b, sample_rate, lengths, level, align)
-            value = self.pair(pair.encoded_a, pair.encoded_b)
-        if pair.is_batch:
+            check_choice("level", level, ("match", "absolute"))
+            check_choice("align", align, ("auto", "none"))
+            clips = self._load_pair(a, b, sample_rate, lengths)
+            if clips.is_long and not torch.is_grad_enabled():
+                items = range(len(clips))
+                pairs = (self._long_pair(both, clips, item, level, align)[0] for item in items)
+                value = torch.cat([pair.distance(self.pair, both) for pair in pairs])
+            else:
+                pair = self._prepare_pair(both, clips, level, align)
+                value = self.pair(pair.encoded_a, pair.encoded_b)
+        if clips.is_batch:
             return value
         return value[0] if value.requires_grad else value.item()
 
     def compare(
         self,
-        a: AudioSource,
-        b: AudioSource,
+        a: Source,
+        b: Source,
         *,
         sample_rate: int | None = None,
         lengths: Lengths | tuple[Lengths, Lengths] = None,
@@ -129,10 +141,16 @@ class Metric(nn.Module):
             InputError: the audio or an argument cannot be used; the message says why.
         """
         with torch.no_grad(), side_by_side(self._device) as both:
-            pair = self._prepare_pair(both, a, b, sample_rate, lengths, level, align)
-            evidence = self.pair.explain(pair.encoded_a, pair.encoded_b)
-        rows = [self._comparison(pair, evidence, item) for item in range(pair.gain_db.shape[0])]
-        return rows if pair.is_batch else rows[0]
+            check_choice("level", level, ("match", "absolute"))
+            check_choice("align", align, ("auto", "none"))
+            clips = self._load_pair(a, b, sample_rate, lengths)
+            if clips.is_long:
+                items = range(len(clips))
+                rows = [self._compare_long(both, clips, item, level, align) for item in items]
+            else:
+                pair = self._prepare_pair(both, clips, level, align)
+                rows = self._comparisons(pair, self.pair.explain(pair.encoded_a, pair.encoded_b))
+        return rows if clips.is_batch else rows[0]
 
     def embed(
         self,
@@ -208,8 +226,7 @@ class Metric(nn.Module):
         # A mono clip is heard with both ears, as two equal channels are.
         heard = waveform.expand(-1, 2, -1) if waveform.shape[1] == 1 else waveform
         loudness, audible = self.program_loudness(heard, lengths)
-        # What is too quiet to have a loudness stays as it is: silence must not become noise.
-        gain_db = torch.where(audible, LISTENING_LEVEL_LUFS - loudness, 0.0)
+        gain_db = _listening_gain(loudness, audible)
         return waveform * (10.0 ** (gain_db / 20.0))[:, None, None], gain_db, audible
 
     @property
@@ -220,6 +237,16 @@ class Metric(nn.Module):
         clips = audio.load(
             source, sample_rate=sample_rate, target_rate=SAMPLE_RATE, lengths=lengths
         )
+        return self._placed(clips)
+
+    def _open(self, source: Source, sample_rate: int | None, lengths: Lengths) -> Side:
+        clips = recording.load(
+            source, sample_rate=sample_rate, target_rate=SAMPLE_RATE, lengths=lengths
+        )
+        return self._placed(clips) if isinstance(clips, AudioBatch) else clips
+
+    def _placed(self, clips: AudioBatch) -> AudioBatch:
+        """As the model takes them."""
         parameter = next(self.head.parameters())
         return AudioBatch(
             waveform=clips.waveform.to(parameter),
@@ -228,24 +255,21 @@ class Metric(nn.Module):
             is_batch=clips.is_batch,
         )
 
-    def _prepare_pair(  # noqa: PLR0917 (the two public methods' own arguments)
+    def _load_pair(
         self,
-        both: AtOnce,
-        a: AudioSource,
-        b: AudioSource,
+        a: Source,
+        b: Source,
         sample_rate: int | None,
         lengths: Lengths | tuple[Lengths, Lengths],
-        level: Level,
-        align: Align,
-    ) -> "_Pair":
-        check_choice("level", level, ("match", "absolute"))
-        check_choice("align", align, ("auto", "none"))
-        lengths_a, lengths_b = _split_lengths(lengths)
-        clips_a, clips_b = audio.match_channels(
-            self._load(a, sample_rate, lengths_a), self._load(b, sample_rate, lengths_b)
-        )
-        is_batch = clips_a.is_batch or clips_b.is_batch
-        clips_a, clips_b = _broadcast(clips_a, clips_b)
+    ) -> ClipPair:
+        # A gradient takes the whole clip at once.
+        whole = cast("Callable[..., Side]", self._load)
+        load = whole if torch.is_grad_enabled() else self._open
+        lengths_a, lengths_b = split_lengths(lengths)
+        return ClipPair(load(a, sample_rate, lengths_a), load(b, sample_rate, lengths_b))
+
+    def _prepare_pair(self, both: AtOnce, clips: ClipPair, level: Level, align: Align) -> "_Pair":
+        clips_a, clips_b = clips.batches()
         (wave_a, gain_a, matched_a), (wave_b, gain_b, matched_b) = both(
             partial(self.to_listening_level, clips_a.waveform, clips_a.lengths, level),
             partial(self.to_listening_level, clips_b.waveform, clips_b.lengths, level),
@@ -266,12 +290,66 @@ class Metric(nn.Module):
             lag=lag,
             gain_db=torch.where(matched_a & matched_b, gain_b - gain_a, 0.0),
             coverage=2.0 * shared / (clips_a.lengths + clips_b.lengths),
-            is_batch=is_batch,
         )
 
-    def _comparison(self, pair: "_Pair", evidence: PairEvidence, item: int) -> Comparison:
-        frames = int((pair.encoded_a.tokens.mask | pair.encoded_b.tokens.mask)[item].sum())
-        band_map = evidence.band_map[item, :frames].cpu()
+    def _long_pair(
+        self, both: AtOnce, clips: ClipPair, item: int, level: Level, align: Align
+    ) -> tuple[LongPair, "_Fit"]:
+        recordings = clips.recordings(item)
+        n_channels = max(recording.n_channels for recording in recordings)
+        like = next(self.head.parameters())
+        sounds = [Sound(x, n_channels, like, length=x.length) for x in recordings]
+        (a, gain_a), (b, gain_b) = both(
+            *[partial(self._sound_at_level, sound, level) for sound in sounds]
+        )
+        lag = long_pair.find_lag(a, b) if align == "auto" else 0
+        cut_a, cut_b = long_pair.cut_to_lag(a, b, lag)
+        fit = _Fit(
+            lag=lag,
+            gain_db=0.0 if gain_a is None or gain_b is None else gain_b - gain_a,
+            coverage=2.0 * min(cut_a.length, cut_b.length) / (a.length + b.length),
+        )
+        return LongPair(self, cut_a, cut_b), fit
+
+    def _sound_at_level(self, sound: Sound, level: Level) -> tuple[Sound, float | None]:
+        """A long clip at its listening level, and the gain in dB that this took, if it took one."""
+        if level == "absolute":
+            return sound, None
+        loudness, audible = program_loudness(self.program_loudness, sound)
+        gain_db = _listening_gain(loudness, audible)
+        louder = replace(sound, gain=10.0 ** (gain_db / 20.0))
+        return louder, gain_db.item() if audible else None
+
+    def _compare_long(
+        self, both: AtOnce, clips: ClipPair, item: int, level: Level, align: Align
+    ) -> Comparison:
+        pair, fit = self._long_pair(both, clips, item, level, align)
+        evidence = pair.explain(self.pair, both)
+        return self._comparison(evidence, 0, pair.n_frame, fit, pair.audible())
+
+    def _comparisons(self, pair: "_Pair", evidence: PairEvidence) -> list[Comparison]:
+        tokens = pair.encoded_a.tokens, pair.encoded_b.tokens
+        n_frame = (tokens[0].mask | tokens[1].mask).sum(1).tolist()
+        rows = []
+        for item, count in enumerate(n_frame):
+            fit = _Fit(
+                lag=int(pair.lag[item]),
+                gain_db=pair.gain_db[item].item(),
+                coverage=pair.coverage[item].item(),
+            )
+            audible = [bool(side.loudness[item].any()) for side in tokens]
+            rows.append(self._comparison(evidence, item, count, fit, audible))
+        return rows
+
+    def _comparison(
+        self,
+        evidence: PairEvidence,
+        item: int,
+        n_frame: int,
+        fit: "_Fit",
+        audible: Sequence[bool],
+    ) -> Comparison:
+        band_map = evidence.band_map[item, :n_frame].cpu()
         time_map = band_map.sum(-1)
         return Comparison(
             distance=evidence.distance[item].item(),
@@ -280,16 +358,25 @@ class Metric(nn.Module):
             added=evidence.added[item].item(),
             missing=evidence.missing[item].item(),
             same_content=evidence.same_content[item].item(),
-            lag_ms=1000.0 * pair.lag[item].item() / SAMPLE_RATE,
-            gain_db=pair.gain_db[item].item(),
+            lag_ms=1000.0 * fit.lag / SAMPLE_RATE,
+            gain_db=fit.gain_db,
             p_audible=p_audible(evidence.distance[item].item()),
             ci=chunk_interval(time_map),
-            coverage=pair.coverage[item].item(),
+            coverage=fit.coverage,
             time_map=time_map,
             band_map=band_map,
             model=self.info,
-            warnings=_warnings(pair, item),
+            warnings=_warnings(audible, fit.coverage),
         )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What was done to bring one pair together."""
+
+    lag: int
+    gain_db: float
+    coverage: float
 
 
 class _Pair:
@@ -303,68 +390,44 @@ class _Pair:
         lag: Int64[Tensor, "batch"],
         gain_db: Float[Tensor, "batch"],
         coverage: Float[Tensor, "batch"],
-        is_batch: bool,
     ) -> None:
         self.encoded_a = encoded_a
         self.encoded_b = encoded_b
         self.lag = lag
         self.gain_db = gain_db
         self.coverage = coverage
-        self.is_batch = is_batch
 
 
 def _call(part: Callable[..., Any], *args: Any, **options: Any) -> Any:
     return part(*args, **options)
 
 
-def _warnings(pair: _Pair, item: int) -> tuple[str, ...]:
-    notes = []
-    for name, encoded in (("reference", pair.encoded_a), ("test", pair.encoded_b)):
-        if not bool(encoded.tokens.loudness[item].any()):
-            notes.append(f"the {name} is inaudible: it was compared as silence")
-    if pair.coverage[item] < 0.9:
-        share = 100.0 * pair.coverage[item].item()
+def _listening_gain(
+    loudness: Float[Tensor, "batch"], audible: Bool[Tensor, "batch"]
+) -> Float[Tensor, "batch"]:
+    """In dB. What is too quiet to have a loudness stays as it is: silence must not become noise."""
+    return torch.where(audible, LISTENING_LEVEL_LUFS - loudness, 0.0)
+
+
+def _warnings(audible: Sequence[bool], coverage: float) -> tuple[str, ...]:
+    notes = [
+        f"the {name} is inaudible: it was compared as silence"
+        for name, heard in zip(("reference", "test"), audible, strict=True)
+        if not heard
+    ]
+    if coverage < 0.9:
+        share = 100.0 * coverage
         notes.append(f"only {share:.0f} % of both clips had a counterpart; the rest is different")
     return tuple(notes)
 
 
-def _broadcast(a: AudioBatch, b: AudioBatch) -> tuple[AudioBatch, AudioBatch]:
-    """One clip against many: repeat it."""
-    count_a, count_b = a.lengths.shape[0], b.lengths.shape[0]
-    if count_a == count_b:
-        return a, b
-    if 1 not in (count_a, count_b):
-        raise InputError(
-            f"a and b need the same number of clips, or one of them a single clip; "
-            f"got {count_a} and {count_b}"
-        )
-    return _repeat(a, count_b), _repeat(b, count_a)
-
-
-def _repeat(clips: AudioBatch, count: int) -> AudioBatch:
-    if clips.lengths.shape[0] != 1:
-        return clips
-    return AudioBatch(
-        waveform=clips.waveform.expand(count, -1, -1),
-        lengths=clips.lengths.expand(count),
-        sample_rate=clips.sample_rate,
-        is_batch=True,
-    )
-
-
-def _split_lengths(lengths: Lengths | tuple[Lengths, Lengths]) -> tuple[Lengths, Lengths]:
-    """One set of lengths for both sides, unless it is a pair of sets."""
-    is_pair = isinstance(lengths, tuple) and not all(isinstance(x, int) for x in lengths)
-    return cast("tuple[Lengths, Lengths]", lengths if is_pair else (lengths, lengths))
-
-
-def _grad_only_for(*sources: AudioSource) -> AbstractContextManager:
+def _grad_only_for(*sources: Source) -> AbstractContextManager:
     """Build a graph only where a caller's tensor asks for one."""
     wanted = any(isinstance(s, Tensor) and s.requires_grad for s in _flat(sources))
     return nullcontext() if wanted and torch.is_grad_enabled() else torch.no_grad()
 
 
-def _flat(sources: Sequence[AudioSource]) -> list[AudioSource]:
+def _flat(sources: Sequence[Source]) -> list[Source]:
     return [
         item
         for source in sources

@@ -30,6 +30,9 @@ _MAX_TABLE = 2**20
 # Output samples a gathered chunk: bounds memory to some 50 MB an item.
 _GATHER_CHUNK = 2**14
 
+_QUALITY = "VHQ"
+"""Of soxr."""
+
 Count = TypeVar("Count", int, Tensor)
 
 
@@ -77,10 +80,46 @@ def resample_decoded(
     if old_rate == new_rate:
         return samples
     length = resampled_length(len(samples), old_rate, new_rate)
-    # soxr rounds the length down or to the nearest: give it one more output sample of silence.
-    silence = np.zeros((old_rate // new_rate + 1, samples.shape[1]), samples.dtype)
-    extended = np.concatenate([samples, silence])
-    return soxr.resample(extended, old_rate, new_rate, quality="VHQ")[:length]
+    extended = np.concatenate([samples, _silence(old_rate, new_rate, samples.shape[1])])
+    return soxr.resample(extended, old_rate, new_rate, quality=_QUALITY)[:length]
+
+
+def _silence(old_rate: int, new_rate: int, n_channels: int) -> Float[np.ndarray, "time channel"]:
+    """One more output sample: soxr rounds the length down or to the nearest."""
+    return np.zeros((old_rate // new_rate + 1, n_channels), np.float32)
+
+
+class BlockResampler:
+    """`resample_decoded` for a file that comes block by block; the same samples."""
+
+    def __init__(self, old_rate: int, new_rate: int, n_channels: int) -> None:
+        self._rates = old_rate, new_rate
+        self._n_channels = n_channels
+        self._count = 0
+        self._stream = None
+        if old_rate != new_rate:
+            self._stream = soxr.ResampleStream(
+                old_rate, new_rate, n_channels, dtype="float32", quality=_QUALITY
+            )
+
+    def __call__(
+        self, block: Float[np.ndarray, "time channel"]
+    ) -> Float[np.ndarray, "new_time channel"]:
+        """What the block adds to the output so far."""
+        self._count += len(block)
+        return block if self._stream is None else self._stream.resample_chunk(block)
+
+    def finish(self) -> Float[np.ndarray, "new_time channel"]:
+        """What is left after the last block; some of it may lie beyond `length`."""
+        silence = _silence(*self._rates, self._n_channels)
+        if self._stream is None:
+            return silence[:0]
+        return self._stream.resample_chunk(silence, last=True)
+
+    @property
+    def length(self) -> int:
+        """Samples of the output, when all blocks have come."""
+        return resampled_length(self._count, *self._rates)
 
 
 def _half_width(old: int, new: int) -> int:

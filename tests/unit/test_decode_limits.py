@@ -184,7 +184,7 @@ class TestChange:
     def test_is_noticed(self, path, monkeypatch, change):
         read = soundfile.SoundFile.read
 
-        def change_and_read(file, **options):
+        def change_and_read(file, *n_frames, **options):
             if change == "grows":
                 with path.open("ab") as stream:
                     stream.write(b"more")
@@ -198,7 +198,7 @@ class TestChange:
                 other = Path(f"{path}.new")
                 other.write_bytes(file_bytes(0.5 * tone()))
                 other.replace(path)
-            return read(file, **options)
+            return read(file, *n_frames, **options)
 
         monkeypatch.setattr(soundfile.SoundFile, "read", change_and_read)
         if change == "is replaced":  # the open file is what it was

@@ -56,7 +56,7 @@ SMALL_CONFIG = {
 
 
 def normalize_clip(clip):
-    return prepare(clip, dtype=clip.dtype)(clip)
+    return prepare([clip], dtype=clip.dtype)(clip)
 
 
 def noise(*shape, seed=0, level=0.1):

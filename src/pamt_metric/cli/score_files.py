@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pamt_metric.comparison import Comparison
+    from pamt_metric.recording import OnDisk
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,16 @@ def score(
     Raises:
         InputError: the reference cannot be used.
     """
-    from pamt_metric import audio, checkpoint
+    from pamt_metric import checkpoint, recording
+    from pamt_metric.audio import AudioBatch
     from pamt_metric.batch import devices
     from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
     metric = checkpoint.load(model, device=devices.choose(device.value))
 
-    def load(file: str) -> "Float[Tensor, 'channel time']":
-        return audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration).waveform[0]
+    def load(file: str) -> "Float[Tensor, 'channel time'] | OnDisk":
+        clip = recording.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration)
+        return clip.waveform[0] if isinstance(clip, AudioBatch) else clip
 
     options = {"sample_rate": SAMPLE_RATE, "level": level.value, "align": align.value}
     first = load(reference)

@@ -8,7 +8,7 @@ Source: Li et al. 2024, "MERT: Acoustic Music Understanding Model with Large-Sca
 Self-supervised Training" (arXiv 2306.00107), and its released checkpoints.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ class MertEncoder(nn.Module):
         """
         chosen = self._check_layers(layers)
         sizes = _check_lengths(waveform, lengths)
-        clips = [clip[:size] for clip, size in zip(waveform, sizes, strict=True)]
+        clips = [self._clip(clip[:size]) for clip, size in zip(waveform, sizes, strict=True)]
         blocks = self._blocks(clips, chosen, windows_per_forward=WINDOWS_PER_FORWARD)
         pieces: list[dict[int, Tensor]] = [{} for _ in clips]
         for item, start, states in blocks:
@@ -213,23 +213,40 @@ class MertEncoder(nn.Module):
         Raises:
             InputError: As for `forward`.
         """
+        return self.stream_clip(self._clip(clip), layers, windows_per_forward=windows_per_forward)
+
+    def stream_clip(
+        self,
+        clip: windows.Clip,
+        layers: Sequence[int] | None = None,
+        *,
+        windows_per_forward: int = 1,
+    ) -> Iterator[Float[Tensor, "layer _ width"]]:
+        """The same for a clip that is read window by window; it says itself how it is prepared."""
         chosen = self._check_layers(layers)
         blocks = self._blocks([clip], chosen, windows_per_forward=windows_per_forward)
         return (states for _, _, states in blocks)
 
+    def preparation(self, parts: Iterable[Float[Tensor, "_"]]) -> normalization.Preparation:
+        """What each window of a clip goes through, from all of its parts, one after another."""
+        dtype = next(self.parameters()).dtype
+        return normalization.prepare(parts, dtype=dtype, normalize=self.normalize)
+
+    def _clip(self, samples: Float[Tensor, "time"]) -> windows.Clip:
+        prepare = self.preparation([samples])
+        return windows.Clip(
+            lambda start, stop: prepare(samples[start:stop]), n_samples=samples.shape[0]
+        )
+
     def _blocks(
-        self, clips: list[Float[Tensor, "_"]], layers: list[int], *, windows_per_forward: int
+        self, clips: list[windows.Clip], layers: list[int], *, windows_per_forward: int
     ) -> Iterator[tuple[int, int, Float[Tensor, "layer _ width"]]]:
         """Index of the clip, first sample of the window, frames kept; in order within a batch."""
-        dtype = next(self.parameters()).dtype
-        prepare = [
-            normalization.prepare(clip, dtype=dtype, normalize=self.normalize) for clip in clips
-        ]
         cuts = [
             (item, window)
             for item, clip in enumerate(clips)
             for window in windows.window_grid(
-                clip.shape[0],
+                clip.n_samples,
                 window_samples=self.window_samples,
                 overlap_frames=self.overlap_frames,
             )
@@ -237,7 +254,7 @@ class MertEncoder(nn.Module):
         lengths = [window.n_samples for _, window in cuts]
         for group in windows.group_equal(lengths, at_most=windows_per_forward):
             chosen = [cuts[index] for index in group]
-            batch = torch.stack([prepare[item](window.cut(clips[item])) for item, window in chosen])
+            batch = torch.stack([window.cut(clips[item]) for item, window in chosen])
             states = self._hidden_states(batch, layers)
             for (item, window), own in zip(chosen, states, strict=True):
                 yield item, window.start, window.keep(own)

@@ -3,6 +3,8 @@
 Source: `zero_mean_unit_var_norm` of transformers' Wav2Vec2FeatureExtractor, which MERT uses.
 """
 
+from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -34,10 +36,33 @@ class Preparation(NamedTuple):
 
 
 def prepare(
-    clip: Float[Tensor, "time"], *, dtype: torch.dtype, normalize: bool = True
+    parts: Iterable[Float[Tensor, "_"]], *, dtype: torch.dtype, normalize: bool = True
 ) -> Preparation:
-    """Measure a clip for an encoder of this dtype; in single precision where that is a half."""
+    """Measure a clip by its parts for an encoder of this dtype; in single where that is half."""
     if not normalize:
         return Preparation(dtype)
-    clip = clip.to(torch.promote_types(dtype, torch.float32))
-    return Preparation(dtype, clip.mean(), torch.sqrt(clip.var(correction=0) + NORMALIZE_EPSILON))
+    single = torch.promote_types(dtype, torch.float32)
+    # One after another: small results between large temporary ones would keep memory from reuse.
+    whole = reduce(_joined, (_moments(part.to(single)) for part in parts))
+    return Preparation(dtype, whole.mean, torch.sqrt(whole.variance + NORMALIZE_EPSILON))
+
+
+class _Moments(NamedTuple):
+    n_samples: int
+    mean: Float[Tensor, ""]
+    variance: Float[Tensor, ""]
+
+
+def _moments(part: Float[Tensor, "time"]) -> _Moments:
+    return _Moments(part.shape[0], part.mean(), part.var(correction=0))
+
+
+def _joined(one: _Moments, two: _Moments) -> _Moments:
+    """Moments of two parts as one (Chan, Golub and LeVeque, 1983)."""
+    count = one.n_samples + two.n_samples
+    share = two.n_samples / count
+    apart = two.mean - one.mean
+    variance = one.variance + share * (two.variance - one.variance)
+    return _Moments(
+        count, one.mean + share * apart, variance + share * (1.0 - share) * apart.square()
+    )

@@ -23,7 +23,7 @@ that a kept frame has context on both sides (here an overlap of 124):
                               kept 312 to 561
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jaxtyping import Shaped
@@ -36,6 +36,18 @@ HOP_LENGTH = 320
 # Receptive field of one frame, in samples (kernels 10, 3, 3, 3, 3, 2, 2): frame t is centred on
 # sample 200 + 320 t.
 MIN_SAMPLES = 400
+
+
+class Clip(NamedTuple):
+    """One clip, read in parts.
+
+    Attributes:
+        read: From a sample to another: that part, as the encoder takes it.
+        n_samples: Length of the clip.
+    """
+
+    read: Callable[[int, int], Shaped[Tensor, "part_time"]]
+    n_samples: int
 
 
 class Window(NamedTuple):
@@ -53,9 +65,9 @@ class Window(NamedTuple):
     skip: int
     n_frames: int
 
-    def cut(self, clip: Shaped[Tensor, "time"]) -> Shaped[Tensor, "window_time"]:
+    def cut(self, clip: Clip) -> Shaped[Tensor, "window_time"]:
         """The samples of a clip that this window covers."""
-        return clip[self.start : self.start + self.n_samples]
+        return clip.read(self.start, self.start + self.n_samples)
 
     def keep(
         self, states: Shaped[Tensor, "layer frame width"]

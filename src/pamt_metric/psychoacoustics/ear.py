@@ -12,7 +12,7 @@ span 14 decades, of which bfloat16 keeps two digits, and in products of those th
 between two clips would drown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import torch
@@ -29,7 +29,7 @@ from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ, Modulati
 from pamt_metric.psychoacoustics.onset import onsets
 from pamt_metric.psychoacoustics.roughness import Roughness
 from pamt_metric.psychoacoustics.scales import N_BANDS, N_REGIONS
-from pamt_metric.psychoacoustics.statistics import clip_statistics
+from pamt_metric.psychoacoustics.statistics import N_STATISTICS, Summary, from_summary, summarize
 from pamt_metric.psychoacoustics.tonality import MEMORY_FRAMES
 
 CHUNK_FRAMES = 2250
@@ -40,6 +40,9 @@ WINDOW_FRAMES = 4
 LEAD_FRAMES = WINDOW_FRAMES + FORWARD_FRAMES + MEMORY_FRAMES
 TAIL_FRAMES = MEMORY_FRAMES
 """Frames before and after a chunk that its masked threshold depends on."""
+CONTEXT_FRAMES = 56
+"""Frames before and after a run that its tokens depend on: 50 of the slowest modulation filter, and
+the windows; roughness and masked threshold reach less far."""
 
 TOKEN_GROUPS = {
     "loudness": N_BANDS,
@@ -83,6 +86,26 @@ class EarTokens:
     def lengths(self) -> Int64[Tensor, "batch"]:
         """Frames of each clip."""
         return self.mask.sum(1)
+
+    def summary(self) -> Summary:
+        """What the statistics need of these frames."""
+        return summarize(
+            self.loudness,
+            self.modulation,
+            self.interaural,
+            self.mask,
+            excitation=self.excitation,
+            threshold=self.threshold,
+        )
+
+    def frames(self, start: int, stop: int) -> "EarTokens":
+        """A run of frames."""
+        by_frame = {
+            field.name: getattr(self, field.name)[:, start:stop]
+            for field in fields(self)
+            if field.name != "statistics"
+        }
+        return replace(self, **by_frame)
 
     def audible_loudness(self) -> Float[Tensor, "batch frame"]:
         """Loudness in sone, counting each band by how far it rises over the masked threshold."""
@@ -134,6 +157,23 @@ class Ear(nn.Module):
         n_frame = int(length.max()) if n_frame is None else n_frame
         mask = frames.frame_mask(length, n_frame)
         with torch.autocast(waveform.device.type, enabled=False):
+            tokens = self._tokens(waveform, mask)
+            return replace(tokens, statistics=from_summary(tokens.summary()))
+
+    def hear_part(
+        self, waveform: Float[Tensor, "batch channel time"], mask: Bool[Tensor, "batch frame"]
+    ) -> EarTokens:
+        """Tokens of a run of frames of long clips, with no statistics.
+
+        Frames nearer to the run's ends than `CONTEXT_FRAMES` are as in the whole clip only where
+        the clip begins or ends with the run.
+
+        Args:
+            waveform: from the first frame's first sample on, `frames.HOP_LENGTH` a frame and
+                `WINDOW_FRAMES` frames more, as far as the clip goes.
+            mask: True for frames of the clip itself.
+        """
+        with torch.autocast(waveform.device.type, enabled=False):
             return self._tokens(waveform, mask)
 
     def _tokens(
@@ -142,25 +182,15 @@ class Ear(nn.Module):
         heard = self.hear(waveform, mask)
         per_ear = self.specific_loudness(heard.excitation)
         loudness = binaural(per_ear)
-        modulation = self.modulation(loudness, mask)
-        interaural = interaural_cues(per_ear, heard.power, heard.cross)
-        excitation = heard.excitation.mean(1)
         return EarTokens(
             loudness=loudness,
-            excitation=excitation,
+            excitation=heard.excitation.mean(1),
             threshold=heard.threshold,
-            modulation=modulation,
-            interaural=interaural,
+            modulation=self.modulation(loudness, mask),
+            interaural=interaural_cues(per_ear, heard.power, heard.cross),
             onset=onsets(heard.region, mask),
             roughness=self.roughness(heard.region, mask),
-            statistics=clip_statistics(
-                loudness,
-                modulation,
-                interaural,
-                mask,
-                excitation=excitation,
-                threshold=heard.threshold,
-            ),
+            statistics=loudness.new_zeros(len(mask), N_STATISTICS),
             mask=mask,
         )
 

@@ -56,7 +56,12 @@ class ProgramLoudness(nn.Module):
         Clips in which no block passes the absolute gate get -70 LUFS and False. A mono clip is
         heard from one loudspeaker: the same signal in two channels is 3 dB louder.
         """
-        energy = self._segment_energy(waveform)
+        return self.of_energy(self.segment_energy(waveform), lengths)
+
+    def of_energy(
+        self, energy: Float[Tensor, "batch segment"], lengths: Int64[Tensor, "batch"]
+    ) -> tuple[Float[Tensor, "batch"], Bool[Tensor, "batch"]]:
+        """The same from the energy of each segment."""
         block = energy.unfold(1, SEGMENTS_PER_BLOCK, 1).sum(-1)
         samples = lengths.clamp_max(SEGMENT_LENGTH * SEGMENTS_PER_BLOCK).to(energy.dtype)
         power = block / samples[:, None]
@@ -71,9 +76,14 @@ class ProgramLoudness(nn.Module):
         power_counted = torch.where(audible, _masked_mean(power, counted), floor)
         return OFFSET_LUFS + 10.0 * power_counted.log10(), audible
 
-    def _segment_energy(
+    def segment_energy(
         self, waveform: Float[Tensor, "batch channel time"]
     ) -> Float[Tensor, "batch segment"]:
+        """K-weighted energy of each 100 ms; at least of one block, with silence after the clip.
+
+        That of a long clip is that of its parts, if they start at multiples of `SEGMENT_LENGTH` and
+        hold a block or more.
+        """
         n_segment = max(SEGMENTS_PER_BLOCK, -(-waveform.shape[-1] // SEGMENT_LENGTH))
         padding = n_segment * SEGMENT_LENGTH - waveform.shape[-1]
         segment = functional.pad(waveform, (0, padding)).unflatten(-1, (n_segment, SEGMENT_LENGTH))

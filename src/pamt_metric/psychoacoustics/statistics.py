@@ -7,6 +7,8 @@ is smooth in the waveform, finite in silence, and blind to what lies beyond the 
 
 import functools
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float
@@ -45,6 +47,45 @@ LAYOUT = {
 N_STATISTICS = sum(LAYOUT.values())
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What the statistics need of a clip, or of a part of one; parts that follow add up.
+
+    Attributes:
+        loudness: in sone, by frame.
+        centroid: centre of specific loudness by frame, in 10 Cam.
+        spread: mean square distance from it.
+        cepstrum: of the excitation, by frame.
+        specific_loudness: sum over frames, each weighed by its loudness.
+        interaural: squares of the cues, summed in the same way.
+        prominence: logarithm of excitation over threshold, summed in the same way.
+        modulation: sum over frames.
+    """
+
+    loudness: Float[Tensor, "batch frame"]
+    centroid: Float[Tensor, "batch frame"]
+    spread: Float[Tensor, "batch frame"]
+    cepstrum: Float[Tensor, "batch frame coefficient"]
+    specific_loudness: Float[Tensor, "batch band"]
+    interaural: Float[Tensor, "batch region 2"]
+    prominence: Float[Tensor, "batch band"]
+    modulation: Float[Tensor, "batch region rate"]
+
+    @classmethod
+    def join(cls, parts: Sequence["Summary"]) -> "Summary":
+        """Parts of one clip, in their order, as the summary of the whole."""
+        by_frame = ("loudness", "centroid", "spread", "cepstrum")
+        columns = {
+            field.name: [getattr(part, field.name) for part in parts] for field in fields(cls)
+        }
+        return cls(
+            **{
+                name: torch.cat(column, 1) if name in by_frame else torch.stack(column).sum(0)
+                for name, column in columns.items()
+            }
+        )
+
+
 def clip_statistics(
     specific_loudness: Float[Tensor, "batch frame band"],
     modulation: Float[Tensor, "batch frame region rate"],
@@ -64,40 +105,85 @@ def clip_statistics(
         excitation: intensity re 0 dB SPL at the cochlea.
         threshold: masked threshold in the unit of excitation, positive.
     """
+    return from_summary(
+        summarize(
+            specific_loudness,
+            modulation,
+            interaural,
+            mask,
+            excitation=excitation,
+            threshold=threshold,
+        )
+    )
+
+
+def summarize(
+    specific_loudness: Float[Tensor, "batch frame band"],
+    modulation: Float[Tensor, "batch frame region rate"],
+    interaural: Float[Tensor, "batch frame region 2"],
+    mask: Bool[Tensor, "batch frame"],
+    *,
+    excitation: Float[Tensor, "batch frame band"],
+    threshold: Float[Tensor, "batch frame band"],
+) -> Summary:
+    """The summary of some frames; arguments as for `clip_statistics`."""
     specific_loudness = specific_loudness * mask[..., None]
     loudness = total_loudness(specific_loudness)
-    weight = loudness / (loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR)
+    centroid, spread = _brightness_by_frame(specific_loudness)
+    prominence = (excitation / threshold + 1.0).log()
+    return Summary(
+        loudness=loudness,
+        centroid=centroid,
+        spread=spread,
+        cepstrum=_cepstrum(excitation),
+        specific_loudness=(specific_loudness * loudness[..., None]).sum(1),
+        interaural=(interaural.square() * loudness[..., None, None]).sum(1),
+        prominence=(prominence * loudness[..., None]).sum(1),
+        modulation=(modulation * mask[..., None, None]).sum(1),
+    )
+
+
+def from_summary(clip: Summary) -> Float[Tensor, "batch statistic"]:
+    """The clip statistics from the summary of a whole clip."""
+    total = clip.loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR
+    weight = clip.loudness / total
     parts = [
-        _spectrum(specific_loudness, weight),
-        _brightness(specific_loudness, weight),
-        _time(loudness),
-        _flux(loudness),
-        _modulation(modulation * mask[..., None, None], loudness),
-        (interaural.square() * weight[..., None, None]).sum(1).mean(1),
-        _tonality(excitation, threshold, weight),
-        _motion(excitation, weight),
+        _spectrum(clip.specific_loudness / total),
+        _brightness(clip.centroid, clip.spread, weight),
+        _time(clip.loudness),
+        _flux(clip.loudness),
+        _modulation(clip.modulation, total),
+        (clip.interaural / total[..., None]).mean(1),
+        _tonality(clip.prominence / total),
+        _motion(clip.cepstrum, weight),
     ]
     return torch.cat(parts, dim=-1)
 
 
-def _spectrum(
-    specific_loudness: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
-) -> Float[Tensor, "batch statistic"]:
+def _spectrum(mean: Float[Tensor, "batch band"]) -> Float[Tensor, "batch statistic"]:
     """Square root of the share of loudness in each group of bands."""
-    mean = (specific_loudness * weight[..., None]).sum(1)
     group = mean.unflatten(-1, (-1, SPECTRUM_BANDS)).sum(-1) + LOUDNESS_FLOOR / 10.0
     return (group / group.sum(-1, keepdim=True)).sqrt()
 
 
-def _brightness(
-    specific_loudness: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
-) -> Float[Tensor, "batch 3"]:
-    """Loudness centroid, its wandering over time and the spread around it, each in 10 Cam."""
-    cam = 0.1 * CAM_STEP * torch.arange(N_BANDS, device=weight.device, dtype=weight.dtype)
+def _brightness_by_frame(
+    specific_loudness: Float[Tensor, "batch frame band"],
+) -> tuple[Float[Tensor, "batch frame"], Float[Tensor, "batch frame"]]:
+    """Loudness centroid in 10 Cam, and the mean square distance from it."""
+    cam = 0.1 * CAM_STEP * torch.arange(N_BANDS, device=specific_loudness.device)
+    cam = cam.to(specific_loudness.dtype)
     total = specific_loudness.sum(-1) + LOUDNESS_FLOOR
     centroid = (specific_loudness * cam).sum(-1) / total
     distance = (cam - centroid[..., None]).square()
-    spread = (specific_loudness * distance).sum(-1) / total
+    return centroid, (specific_loudness * distance).sum(-1) / total
+
+
+def _brightness(
+    centroid: Float[Tensor, "batch frame"],
+    spread: Float[Tensor, "batch frame"],
+    weight: Float[Tensor, "batch frame"],
+) -> Float[Tensor, "batch 3"]:
+    """Loudness centroid, its wandering over time and the spread around it, each in 10 Cam."""
     mean = (weight * centroid).sum(1)
     wander = (weight * (centroid - mean[:, None]).square()).sum(1)
     return torch.stack(
@@ -150,38 +236,39 @@ def _flux(loudness: Float[Tensor, "batch frame"]) -> Float[Tensor, "batch 1"]:
 
 
 def _modulation(
-    modulation: Float[Tensor, "batch frame region rate"], loudness: Float[Tensor, "batch frame"]
+    modulation: Float[Tensor, "batch region rate"], loudness: Float[Tensor, "batch 1"]
 ) -> Float[Tensor, "batch statistic"]:
     """Modulation by group of regions and rate, as a share of loudness; square root."""
-    group = modulation.unflatten(2, (_N_REGION_GROUPS, -1)).sum(3).sum(1).flatten(1)
-    return _root(group / (loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR))
+    group = modulation.unflatten(1, (_N_REGION_GROUPS, -1)).sum(2).flatten(1)
+    return _root(group / loudness)
 
 
-def _tonality(
-    excitation: Float[Tensor, "batch frame band"],
-    threshold: Float[Tensor, "batch frame band"],
-    weight: Float[Tensor, "batch frame"],
-) -> Float[Tensor, "batch statistic"]:
+def _tonality(prominence: Float[Tensor, "batch band"]) -> Float[Tensor, "batch statistic"]:
     """How unevenly neighbouring bands rise over the masked threshold: tones stand out, noise not.
 
     Standard deviation within each group of regions of ln(1 + excitation / threshold).
     """
-    prominence = ((excitation / threshold + 1.0).log() * weight[..., None]).sum(1)
     group = prominence.unflatten(-1, (_N_REGION_GROUPS, -1))
     return _root((group - group.mean(-1, keepdim=True)).square().mean(-1))
 
 
+def _cepstrum(
+    excitation: Float[Tensor, "batch frame band"],
+) -> Float[Tensor, "batch frame coefficient"]:
+    """Cepstral coefficients of the spectral envelope of each frame."""
+    strongest = excitation.amax(-1, keepdim=True)
+    floor = quiet_excitation().to(excitation) + CEPSTRAL_RANGE * strongest
+    return (excitation + floor).log() @ _cosines().to(excitation)
+
+
 def _motion(
-    excitation: Float[Tensor, "batch frame band"], weight: Float[Tensor, "batch frame"]
+    cepstrum: Float[Tensor, "batch frame coefficient"], weight: Float[Tensor, "batch frame"]
 ) -> Float[Tensor, "batch statistic"]:
     """How far the spectral envelope moves: spread over time of each of its cepstral coefficients.
 
     As the standard deviations of mel-frequency cepstral coefficients (Tzanetakis and Cook, 2002),
     from the ear's excitation.
     """
-    strongest = excitation.amax(-1, keepdim=True)
-    floor = quiet_excitation().to(excitation) + CEPSTRAL_RANGE * strongest
-    cepstrum = (excitation + floor).log() @ _cosines().to(excitation)
     mean = (cepstrum * weight[..., None]).sum(1, keepdim=True)
     return _root(((cepstrum - mean).square() * weight[..., None]).sum(1))
 
