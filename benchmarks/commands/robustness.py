@@ -10,7 +10,7 @@ from benchmarks.commands.shared import RESULTS, Data, console, progress_bar, spl
 from benchmarks.datasets import find_root
 from benchmarks.results_file import replace_rows
 from benchmarks.robustness import evidence as evidence_run
-from benchmarks.robustness import metric_attack, problems, suite, tables, tasks
+from benchmarks.robustness import metric_attack, problems, suite, systems, tables, tasks
 from benchmarks.robustness.catalogue import ATTACKS, CONTROLS, Effort
 from pamt_metric import checkpoint
 from pamt_metric.errors import InputError
@@ -40,6 +40,10 @@ def robustness(
     attack: Annotated[
         list[str] | None, typer.Option(help="Only this one; again for more, or commas.")
     ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(help="To attack: encoder, pamt (the default: both), pamt-sound."),
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Splits of the songs, each with its own probes.")] = 5,
     items: Annotated[int, typer.Option(help="Clips attacked for each task and seed.")] = 10,
     seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 5.0,
@@ -61,6 +65,10 @@ def robustness(
     if unknown := set(names) - set(ATTACKS) - set(CONTROLS):
         known = ", ".join((*ATTACKS, *CONTROLS))
         raise InputError(f"unknown attack {', '.join(sorted(unknown))}; there are {known}")
+    asked = tuple(split_names(system)) or systems.ATTACKED
+    if unknown := set(asked) - set(systems.SYSTEMS):
+        known = ", ".join(systems.SYSTEMS)
+        raise InputError(f"unknown system {', '.join(sorted(unknown))}; there are {known}")
     root = find_root(data)
     for name in split_names(task) or list(tasks.RENDERED):
         run = suite.Run(
@@ -80,7 +88,9 @@ def robustness(
         replace_rows(clean, results.with_name(suite.CLEAN_NAME), keys=keys)
         console.print(tables.clean(clean))
         with progress_bar() as progress:
-            everything = list(suite.units(run, seeds=used, n_item=2 if small else items))
+            everything = list(
+                suite.units(run, seeds=used, n_item=2 if small else items, asked=asked)
+            )
             bar = progress.add_task(name, total=len(everything))
             suite.execute(
                 everything,

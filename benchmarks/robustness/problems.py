@@ -24,7 +24,7 @@ class Problem:
 
     Attributes:
         name: task and probe.
-        system: `encoder` or `pamt`.
+        system: one of `systems.SYSTEMS`.
         scores: from a waveform `(batch, time)` to one score a class, differentiable.
         test: indices of the clips to be asked about.
         targets: class of every clip of the task; -1 where it has none here.
@@ -50,19 +50,22 @@ class Problem:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features of every clip of a task by both systems."""
+    """Features of every clip of a task: of each layer of the encoder, and embeddings by system."""
 
     layers: Float[Tensor, "item layer width"]
-    embedding: Float[Tensor, "item pooled"]
+    embeddings: dict[str, Float[Tensor, "item dim"]]
 
 
 def feature_set(metric: Metric, task: Task, store: np.ndarray, path: Path) -> FeatureSet:
     """Features of a task's clips, read from `path` if they were computed before."""
     if not path.is_file():
         layers = systems.extract(partial(systems.encoder_layers, metric), store)
-        embedding = systems.extract(systems.pamt_features(metric), store)
+        embeddings = {
+            system: systems.extract(systems.pamt_features(metric, system), store)
+            for system in (systems.PAMT, systems.SOUND)
+        }
         part = path.with_suffix(".part")
-        torch.save({"layers": layers, "embedding": embedding}, part)
+        torch.save({"layers": layers, "embeddings": embeddings}, part)
         part.replace(path)
     return FeatureSet(**torch.load(path, weights_only=True))
 
@@ -78,9 +81,9 @@ def prepare(
 ) -> Problem:
     """Fits the probe on every layer (the encoder's) or the embedding, and keeps the best."""
     fit = _fit_gallery if probe == GALLERY else partial(_fit_classifier, probe)
-    if system == systems.PAMT:
-        fitted = fit(task, features.embedding, split)
-        function, choice = systems.pamt_features(metric), -1
+    if system != systems.ENCODER:
+        fitted = fit(task, features.embeddings[system], split)
+        function, choice = systems.pamt_features(metric, system), -1
     else:
         by_layer = [fit(task, layer, split) for layer in features.layers.unbind(1)]
         choice = max(range(len(by_layer)), key=lambda layer: by_layer[layer].validated)

@@ -31,6 +31,7 @@ from benchmarks.robustness import (
 from benchmarks.robustness.attacks import Found
 from benchmarks.robustness.catalogue import CLEAN, Effort, Trial
 from benchmarks.robustness.problems import Problem
+import pamt_metric
 from pamt_metric import Metric, checkpoint
 
 FILE_NAME = "robustness.csv"
@@ -109,7 +110,9 @@ class Bench:
     def features(self) -> problems.FeatureSet:
         """Features of all clips, computed once for a model."""
         recipe = f"{self.task.name}-{self.run.duration_s:g}-{len(self.task.items)}"
-        name = f"features-{recipe}-{self.metric.info.sha256[:HASH_LENGTH]}.pt"
+        # Weights say how a sound embeds, the package's version how harmony is counted.
+        maker = f"{self.metric.info.sha256[:HASH_LENGTH]}-{pamt_metric.__version__}"
+        name = f"features-{recipe}-{maker}.pt"
         return problems.feature_set(self.metric, self.task, self.store, self.run.work / name)
 
     def _problem(self, probe: str, system: str, seed: int) -> Problem:
@@ -157,7 +160,9 @@ class Bench:
         )
 
 
-def units(run: Run, *, seeds: Sequence[int], n_item: int) -> Iterator[Unit]:
+def units(
+    run: Run, *, seeds: Sequence[int], n_item: int, asked: Sequence[str] = systems.ATTACKED
+) -> Iterator[Unit]:
     """All units, clip by clip over tasks, seeds and systems: a run cut short is still balanced."""
     bench = open_bench(run)
     chosen = {seed: test_items(bench, seed, n_item) for seed in seeds}
@@ -166,7 +171,7 @@ def units(run: Run, *, seeds: Sequence[int], n_item: int) -> Iterator[Unit]:
             if place >= len(chosen[seed]):
                 continue
             for probe in problems.PROBES[bench.task.kind]:
-                for system in systems.SYSTEMS:
+                for system in asked:
                     yield Unit(run, probe, system, seed, int(chosen[seed][place]))
 
 

@@ -1,7 +1,7 @@
-"""The two systems: what the frozen encoder heard, and what the metric makes of it.
+"""The systems: what the frozen encoder heard, and the metric's two kinds of embedding.
 
-Both read one waveform at 48 kHz, both at the metric's listening level, and both are one
-differentiable function of it.
+All read one waveform at 48 kHz, at the metric's listening level, and are one differentiable
+function of it.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,12 @@ from pamt_metric import Metric
 
 ENCODER = "encoder"
 PAMT = "pamt"
-SYSTEMS = (ENCODER, PAMT)
+"""`pamt.embed(kind="harmony")`, which is meant for these tasks and for being attacked."""
+SOUND = "pamt-sound"
+"""`pamt.embed()`, which is meant for neither."""
+SYSTEMS = (ENCODER, PAMT, SOUND)
+ATTACKED = (ENCODER, PAMT)
+"""The two whose difference is the gain."""
 BATCH = 8
 
 Features = Callable[[Float[Tensor, "batch time"]], Float[Tensor, "batch width"]]
@@ -35,9 +40,9 @@ def encoder_features(metric: Metric, layer: int) -> Features:
     return lambda waveform: encoder_layers(metric, waveform)[:, layer]
 
 
-def pamt_features(metric: Metric) -> Features:
+def pamt_features(metric: Metric, system: str) -> Features:
     """What `pamt.embed` gives."""
-    return partial(_embedding, metric)
+    return partial({PAMT: _harmony, SOUND: _sound}[system], metric)
 
 
 @torch.no_grad()
@@ -56,7 +61,11 @@ def extract(
     return torch.cat(parts)
 
 
-def _embedding(metric: Metric, waveform: Float[Tensor, "batch time"]) -> Tensor:
+def _harmony(metric: Metric, waveform: Float[Tensor, "batch time"]) -> Tensor:
+    return metric.harmony(*_levelled(metric, waveform))
+
+
+def _sound(metric: Metric, waveform: Float[Tensor, "batch time"]) -> Tensor:
     return metric.encode(*_levelled(metric, waveform)).embedding.pooled
 
 

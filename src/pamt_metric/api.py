@@ -8,7 +8,7 @@ from torch import Tensor
 from pamt_metric.audio import AudioSource
 from pamt_metric.checkpoint import load
 from pamt_metric.comparison import Comparison
-from pamt_metric.metric import Align, Lengths, Level, Metric
+from pamt_metric.metric import Align, Kind, Lengths, Level, Metric
 
 
 @cache
@@ -54,8 +54,11 @@ def embed(
     lengths: Lengths = None,
     level: Level = "match",
     sequence: bool = False,
+    kind: Kind = "sound",
     metric: Metric | None = None,
 ) -> Float[Tensor, "*batch dim"] | tuple[Tensor, Tensor]:
     """Embedding of a clip or a batch: see `Metric.embed`."""
     metric = default_metric() if metric is None else metric
-    return metric.embed(x, sample_rate=sample_rate, lengths=lengths, level=level, sequence=sequence)
+    return metric.embed(
+        x, sample_rate=sample_rate, lengths=lengths, level=level, sequence=sequence, kind=kind
+    )

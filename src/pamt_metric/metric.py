@@ -19,7 +19,7 @@ from pamt_metric.clip_pair import ClipPair, Lengths, Side, split_lengths
 from pamt_metric.comparison import Comparison, ModelInfo, chunk_interval, p_audible
 from pamt_metric.distance import PairDistance, PairEvidence
 from pamt_metric.encoders.mert import MertEncoder
-from pamt_metric.errors import ConfigError
+from pamt_metric.errors import ConfigError, InputError
 from pamt_metric.evidence import Encoded
 from pamt_metric.head import SequenceHead
 from pamt_metric.input_check import check_choice
@@ -27,6 +27,7 @@ from pamt_metric.long_clip import Sound, program_loudness
 from pamt_metric.long_pair import LongPair
 from pamt_metric.psychoacoustics import Ear
 from pamt_metric.psychoacoustics.frames import FRAME_RATE, SAMPLE_RATE, n_frames
+from pamt_metric.psychoacoustics.harmony import Harmony
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
 from pamt_metric.recording import Source
 from pamt_metric.threads import AtOnce, side_by_side
@@ -34,8 +35,9 @@ from pamt_metric.threads import AtOnce, side_by_side
 if TYPE_CHECKING:  # what a caller should give
     Level = Literal["match", "absolute"]
     Align = Literal["auto", "none"]
+    Kind = Literal["sound", "harmony"]
 else:  # what may come: another word is answered with the choices in the message
-    Level = Align = Any
+    Level = Align = Kind = Any
 
 LISTENING_LEVEL_LUFS = -23.0
 """Loudness at which matched clips are heard (EBU R 128); about 77 dB SPL in this calibration."""
@@ -72,6 +74,7 @@ class Metric(nn.Module):
             )
         self.ear = Ear()
         self.program_loudness = ProgramLoudness()
+        self.harmony = Harmony()
         self.encoder = encoder
         self.head = head
         self.pair = PairDistance() if pair is None else pair
@@ -160,8 +163,9 @@ class Metric(nn.Module):
         lengths: Lengths = None,
         level: Level = "match",
         sequence: bool = False,
+        kind: Kind = "sound",
     ) -> Float[Tensor, "*batch dim"] | tuple[Tensor, Tensor]:
-        """Embedding of a clip or a batch; the content part of a distance is taken between these.
+        """Embedding of a clip or a batch.
 
         Args:
             x: as for `distance`.
@@ -170,14 +174,27 @@ class Metric(nn.Module):
             level: as for `distance`.
             sequence: also return the embedding of every frame, `(frame, dim)` at 75 frames a
                 second (`(batch, frame, dim)` with zeros beyond a clip's end).
+            kind: `"sound"`, how it sounds: the content part of a distance is taken between these.
+                `"harmony"`, which intervals sound and follow each other in whatever key, by
+                whatever instruments: to find versions of a piece or to tell styles, and hard to
+                mislead by changes that nobody hears (`psychoacoustics.harmony`).
 
         Raises:
             InputError: the audio or an argument cannot be used; the message says why.
         """
         check_choice("level", level, ("match", "absolute"))
+        check_choice("kind", kind, ("sound", "harmony"))
+        if sequence and kind == "harmony":
+            raise InputError(
+                "sequence=True needs kind='sound': a harmony embedding is of the whole clip, since "
+                "it counts intervals over time"
+            )
         with _grad_only_for(x):
             clips = self._load(x, sample_rate, lengths)
             waveform, _, _ = self.to_listening_level(clips.waveform, clips.lengths, level)
+            if kind == "harmony":
+                harmony = self.harmony(waveform, clips.lengths)
+                return harmony if clips.is_batch else harmony[0]
             embedding = self.encode(waveform, clips.lengths).embedding
         parts = [embedding.pooled, embedding.sequence]
         pooled, frames = parts if clips.is_batch else [part[0] for part in parts]

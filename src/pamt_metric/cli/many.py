@@ -9,6 +9,8 @@ import typer
 from pamt_metric.cli.options import (
     Device,
     DeviceOption,
+    Kind,
+    KindOption,
     Level,
     LevelOption,
     MaxDurationOption,
@@ -31,13 +33,14 @@ FilesArgument = Annotated[list[str], typer.Argument(help="Audio files.", metavar
 def embed(
     files: FilesArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
+    kind: KindOption = Kind.SOUND,
     max_duration: MaxDurationOption = None,
     level: LevelOption = Level.MATCH,
     model: ModelOption = "pamt-mini",
 ) -> None:
     """Write an embedding of each of FILES.
 
-    The .npz file holds the arrays `files` (n,), `embeddings` (n, dim) and `model`.
+    The .npz file holds the arrays `files` (n,), `embeddings` (n, dim), `kind` and `model`.
     """
     import numpy as np
 
@@ -49,12 +52,12 @@ def embed(
 
     def embedded(file: str) -> "Float[np.ndarray, 'dim']":
         clip = audio.load(file, target_rate=SAMPLE_RATE, max_duration=max_duration).waveform[0]
-        found = metric.embed(clip, sample_rate=SAMPLE_RATE, level=level.value)
+        found = metric.embed(clip, sample_rate=SAMPLE_RATE, level=level.value, kind=kind.value)
         return cast("Tensor", found).numpy()
 
     done, embeddings, reasons = each(files, embedded)
     if done:
-        arrays = {"files": np.array(done), "embeddings": np.stack(embeddings)}
+        arrays = {"files": np.array(done), "embeddings": np.stack(embeddings), "kind": kind.value}
         _save_npz(output, metric, arrays)
         typer.echo(f"wrote {len(done)} embeddings to {output}")
     exit_on_failures(reasons)

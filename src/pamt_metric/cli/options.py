@@ -12,6 +12,13 @@ ModelOption = Annotated[
 ]
 
 
+class Kind(StrEnum):
+    """What an embedding is of."""
+
+    SOUND = "sound"
+    HARMONY = "harmony"
+
+
 class Level(StrEnum):
     """Choices of `--level`."""
 
@@ -42,6 +49,10 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+KindOption = Annotated[
+    Kind,
+    typer.Option("--kind", help="sound: how it sounds; harmony: intervals, whatever the key."),
+]
 LevelOption = Annotated[
     Level, typer.Option("--level", help="match: at equal loudness; absolute: as they are.")
 ]
