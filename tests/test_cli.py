@@ -146,6 +146,16 @@ def test_embed(pamt, folder):
         expected = pamt_metric.embed(folder / "noisy.wav").numpy()
         np.testing.assert_allclose(stored["embeddings"][1], expected, rtol=1e-4, atol=1e-5)
         assert str(stored["model"]).startswith("pamt-mini ")
+        assert str(stored["kind"]) == "sound"
+
+
+def test_embed_harmony(pamt, folder):
+    done = pamt("embed", "copy.wav", "-o", "harmony.npz", "--kind", "harmony")
+    assert done.returncode == 0, done.stderr
+    with np.load(folder / "harmony.npz") as stored:
+        expected = pamt_metric.embed(folder / "copy.wav", kind="harmony").numpy()
+        np.testing.assert_allclose(stored["embeddings"][0], expected, rtol=1e-5, atol=1e-6)
+        assert str(stored["kind"]) == "harmony"
 
 
 def test_info(pamt):

@@ -25,7 +25,7 @@ if typing.TYPE_CHECKING or "_PAMT_COMPLETE" not in os.environ:
 if typing.TYPE_CHECKING:
     from pamt_metric.loss import PerceptualLoss
 
-__version__ = "0.6.0"
+__version__ = "0.5.0"
 __all__ = [
     "CheckpointError",
     "Comparison",

@@ -7,6 +7,7 @@ import torch
 
 from pamt_metric import comparison
 from pamt_metric.errors import InputError
+from pamt_metric.psychoacoustics.harmony import N_HARMONY
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
@@ -39,6 +40,14 @@ class TestArguments:
     def test_embed_checks_its_level_too(self, tiny_metric):
         with pytest.raises(InputError, match="level must be"):
             tiny_metric.embed(TONE, sample_rate=RATE, level="loud")
+
+    def test_embed_names_the_kinds_there_are(self, tiny_metric):
+        with pytest.raises(InputError, match="kind must be 'sound' or 'harmony', got 'chroma'"):
+            tiny_metric.embed(TONE, sample_rate=RATE, kind="chroma")
+
+    def test_a_harmony_has_no_sequence(self, tiny_metric):
+        with pytest.raises(InputError, match="needs kind='sound'"):
+            tiny_metric.embed(TONE, sample_rate=RATE, kind="harmony", sequence=True)
 
     def test_batches_of_different_sizes(self, tiny_metric):
         a, b = TONE.expand(2, 1, -1), TONE.expand(3, 1, -1)
@@ -97,9 +106,17 @@ class TestEmbed:
         batch = tiny_metric.embed([TONE, NOISY], sample_rate=RATE)
         torch.testing.assert_close(batch[0], pooled, atol=1e-5, rtol=1e-4)
 
-    def test_gradient_reaches_the_waveform(self, tiny_metric):
+    def test_harmony_of_a_clip_and_of_a_batch(self, tiny_metric):
+        one = tiny_metric.embed(TONE, sample_rate=RATE, kind="harmony")
+        assert one.shape == (N_HARMONY,)
+        louder = tiny_metric.embed([TONE, 0.3 * TONE], sample_rate=RATE, kind="harmony")
+        assert louder.shape == (2, N_HARMONY)
+        torch.testing.assert_close(louder, one.expand(2, -1), atol=1e-4, rtol=0.0)
+
+    @pytest.mark.parametrize("kind", ["sound", "harmony"])
+    def test_gradient_reaches_the_waveform(self, tiny_metric, kind):
         waveform = TONE.clone().requires_grad_()
-        tiny_metric.embed(waveform, sample_rate=RATE).square().sum().backward()
+        tiny_metric.embed(waveform, sample_rate=RATE, kind=kind).square().sum().backward()
         assert waveform.grad is not None
         assert torch.isfinite(waveform.grad).all()
         assert waveform.grad.abs().max() > 0.0

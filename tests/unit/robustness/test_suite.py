@@ -93,6 +93,14 @@ def test_an_unknown_attack_is_refused_with_the_choices(songs, tmp_path, capsys):
     assert "unknown attack pgd; there are fgsm-30" in capsys.readouterr().err
 
 
+def test_an_unknown_system_is_refused_with_the_choices(songs, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        _run(songs, tmp_path, "--system", "pamt-mini")
+    assert ended.value.code == 2
+    expected = "unknown system pamt-mini; there are encoder, pamt, pamt-sound"
+    assert expected in capsys.readouterr().err
+
+
 def test_masked_and_one_jnd_are_what_they_say(songs):
     metric = checkpoint.load().requires_grad_(False)
     import torch
