@@ -13,13 +13,15 @@ The search carries no gradient. The cut that applies its result does.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Complex, Float, Int64
 from torch import Tensor
 
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
+from pamt_metric.threads import AtOnce, in_turn
 
 MAX_LAG_S = 0.5
 """Largest lag that is searched, in seconds."""
@@ -50,28 +52,32 @@ def find_lag(
     b: Float[Tensor, "batch time_b"],
     lengths_a: Int64[Tensor, "batch"],
     lengths_b: Int64[Tensor, "batch"],
+    *,
+    both: AtOnce = in_turn,
 ) -> Int64[Tensor, "batch"]:
     """Samples at 48 kHz by which `b` comes later than `a`; 0 where they are not the same content.
 
     Antisymmetric: swapping the two flips the sign, exactly. Each pair is searched on its own, so
-    the result does not depend on what else is in the batch.
+    the result does not depend on what else is in the batch. `both` runs what is done to either.
     """
     with torch.no_grad():
         sizes = zip(lengths_a.tolist(), lengths_b.tolist(), strict=True)
         lags = [
-            find_lag_of(_part_of(a[i, :m]), _part_of(b[i, :n]), (m, n))
+            find_lag_of(_part_of(a[i, :m]), _part_of(b[i, :n]), (m, n), both=both)
             for i, (m, n) in enumerate(sizes)
         ]
     return torch.stack(lags)
 
 
-def find_lag_of(read_a: Read, read_b: Read, lengths: tuple[int, int]) -> Int64[Tensor, ""]:
+def find_lag_of(
+    read_a: Read, read_b: Read, lengths: tuple[int, int], *, both: AtOnce = in_turn
+) -> Int64[Tensor, ""]:
     """The same for one pair of mono clips that are read part by part, each part once."""
     shorter = min(lengths)
     # At least half of the shorter clip must remain.
     max_lag = min(int(MAX_LAG_S * SAMPLE_RATE), shorter // 2)
     max_lag = max(0, min(max_lag, shorter - MIN_OVERLAP))
-    there, back = _correlations(read_a, read_b, max(lengths), max_lag)
+    there, back = _correlations(read_a, read_b, max(lengths), max_lag, both)
     # The two directions agree up to rounding; their sum is the same in both orders.
     strength = 0.5 * (there + back.flip(-1)).abs()
     lag = torch.arange(-max_lag, max_lag + 1, device=strength.device)
@@ -125,32 +131,39 @@ def overlap_lengths(
 
 
 def _correlations(
-    read_a: Read, read_b: Read, longer: int, max_lag: int
+    read_a: Read, read_b: Read, longer: int, max_lag: int, both: AtOnce
 ) -> tuple[Float[Tensor, "lag"], Float[Tensor, "lag"]]:
     """Normalised correlation at lags -max_lag..max_lag of a with b, where b is later, and back."""
     length = min(longer, SEGMENT_LENGTH)
     n_fft = 1 << (length + max_lag).bit_length()
     there = back = energy_a = energy_b = torch.zeros(())
     for start in range(0, longer, length):
-        spectrum_a = torch.fft.rfft(read_a(start, start + length), n=n_fft)
-        spectrum_b = torch.fft.rfft(read_b(start, start + length), n=n_fft)
+        spectra = both(*[partial(_spectrum, x, start, length, n_fft) for x in (read_a, read_b)])
+        (spectrum_a, more_a), (spectrum_b, more_b) = spectra
         # One is not the other's conjugate to the bit: the products round in another order.
         there = there + spectrum_a.conj() * spectrum_b
         back = back + spectrum_b.conj() * spectrum_a
-        energy_a = energy_a + _energy(spectrum_a)
-        energy_b = energy_b + _energy(spectrum_b)
+        energy_a, energy_b = energy_a + more_a, energy_b + more_b
     amplitude_a, amplitude_b = energy_a.sqrt(), energy_b.sqrt()
     tiny = torch.finfo(amplitude_a.dtype).tiny
     white = (amplitude_a * amplitude_b).sqrt().clamp_min(tiny)
     scale = 2.0 * (amplitude_a.sum() * amplitude_b.sum()).sqrt().clamp_min(tiny)
-    correlations = torch.fft.irfft(torch.stack([there / white, back / white]), n=n_fft)
-    near = torch.cat([correlations[:, -max_lag:], correlations[:, : max_lag + 1]], dim=1)
-    there, back = (near[:, -2 * max_lag - 1 :] * (n_fft / scale)).unbind()
+
+    def correlate(product: Complex[Tensor, "bin"]) -> Float[Tensor, "lag"]:
+        found = torch.fft.irfft(product / white, n=n_fft)
+        near = torch.cat([found[-max_lag:], found[: max_lag + 1]])
+        return near[-2 * max_lag - 1 :] * (n_fft / scale)
+
+    there, back = both(partial(correlate, there), partial(correlate, back))
     return there, back
 
 
-def _energy(spectrum: Tensor) -> Float[Tensor, "bin"]:
-    return spectrum.real.square() + spectrum.imag.square()
+def _spectrum(
+    read: Read, start: int, length: int, n_fft: int
+) -> tuple[Complex[Tensor, "bin"], Float[Tensor, "bin"]]:
+    """Of a segment of the clip, and its energy."""
+    spectrum = torch.fft.rfft(read(start, start + length), n=n_fft)
+    return spectrum, spectrum.real.square() + spectrum.imag.square()
 
 
 def _trim(
@@ -158,5 +171,7 @@ def _trim(
 ) -> Float[Tensor, "batch channel kept"]:
     """Zeros beyond each length, and no more samples than the longest clip has."""
     longest = int(lengths.max())
+    if longest == waveform.shape[-1] and bool((lengths == longest).all()):
+        return waveform
     time = torch.arange(longest, device=waveform.device)
     return torch.where((time[None] < lengths[:, None])[:, None], waveform[..., :longest], 0.0)

@@ -293,7 +293,8 @@ class Metric(nn.Module):
         )
         lag = torch.zeros_like(clips_a.lengths)
         if align == "auto":
-            lag = find_lag(wave_a.mean(1), wave_b.mean(1), clips_a.lengths, clips_b.lengths)
+            mono = wave_a.mean(1), wave_b.mean(1)
+            lag = find_lag(*mono, clips_a.lengths, clips_b.lengths, both=both)
         cut = cut_pair(Pair(wave_a, wave_b, clips_a.lengths, clips_b.lengths), lag)
         shared = torch.minimum(cut.lengths_a, cut.lengths_b)
         n_frame = int(n_frames(torch.maximum(cut.lengths_a, cut.lengths_b)).max())

@@ -17,6 +17,11 @@ Make = Callable[[], Any]
 AtOnce = Callable[..., list[Any]]
 
 
+def in_turn(*makes: Make) -> list[Any]:
+    """One function after the other."""
+    return [make() for make in makes]
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """One of torch's threads for what is between: many short operations, such as loading."""
@@ -38,7 +43,7 @@ def side_by_side(device: torch.device) -> Iterator[AtOnce]:
     n_threads = torch.get_num_threads()
     alone = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
     if n_threads < 2 or device.type != "cpu" or alone:
-        yield lambda *makes: [make() for make in makes]
+        yield in_turn
         return
     inference = torch.is_inference_mode_enabled()
 

@@ -25,6 +25,7 @@ so that the graph holds P and x instead of a dozen products of both. The sum ove
 components is one product: the nodes' shares of a block of frames stand side by side.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ N_NODES = 13
 LEAST_WEIGHT = 1e-20
 """What spreads less than this is 0: under the threshold of hearing even from the loudest sound, and
 numbers that small slow the processor down."""
-BLOCK_FRAMES = 64
+BLOCK_FRAMES = 128
 """Frames worked on at once, all nodes together: what fits the processor's cache."""
 
 
@@ -102,9 +103,11 @@ class _Spread(torch.autograd.Function):
         total = powers.new_empty(*powers.shape[:2], weight.shape[-1])
         for start in range(0, len(place), BLOCK_FRAMES):
             block = slice(start, start + BLOCK_FRAMES)
-            share = spline_share(place[block, None], node)
+            near = _reached(place[block])
+            share = spline_share(place[block, None], node[near])
+            used = flat[: share[0].numel()]
             for power, out in zip(powers, total, strict=True):
-                torch.mm((share * power[block, None]).flatten(1), flat, out=out[block])
+                torch.mm((share * power[block, None]).flatten(1), used, out=out[block])
         return total
 
     @staticmethod
@@ -131,6 +134,11 @@ def _nodes(place: Float[Tensor, "frame component"]) -> Float[Tensor, "node 1"]:
     return torch.arange(N_NODES, dtype=place.dtype, device=place.device)[:, None]
 
 
+def _reached(place: Float[Tensor, "frame component"]) -> slice:
+    """Nodes that any of these levels is near; music leaves the loudest ones alone."""
+    return slice(0, min(N_NODES, math.ceil(float(place.max()) + 1.5)))
+
+
 def node_place(level_db: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Where a level lies among the nodes, 0 at the first, 1 at the second."""
     inside = level_db.clamp(LOWEST_LEVEL_DB, HIGHEST_LEVEL_DB)
@@ -141,8 +149,8 @@ def spline_share(
     place: Float[Tensor, "*#any"], node: Float[Tensor, "*#any"] | int
 ) -> Float[Tensor, "*any"]:
     """Quadratic B-spline of a node, by its index; those of all nodes sum to one."""
-    away = (place - node).abs()
-    outer, inner = (1.5 - away).clamp_min(0.0), (0.5 - away).clamp_min(0.0)
+    outer = (1.5 - (place - node).abs()).clamp_min(0.0)
+    inner = (outer - 1.0).clamp_min(0.0)
     return torch.addcmul(0.5 * outer.square(), inner, inner, value=-1.5)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-BLOCK_VALUES = 2**17
+BLOCK_VALUES = 2**19
 """Values of a spectrum that are worked on at once: what stays near a core."""
 
 
