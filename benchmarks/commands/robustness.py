@@ -26,7 +26,6 @@ SMALL = Effort(
 )
 SMALL_LIMIT = 8
 """Pieces of each style, and songs, of the small run."""
-EVIDENCE_ITEMS = 8
 WORK = Path("~/.cache/pamt-metric/robustness")
 
 
@@ -56,6 +55,7 @@ def robustness(
     evidence: Annotated[
         bool, typer.Option(help="Also look for hidden gradients, and attack the distances.")
     ] = True,
+    evidence_items: Annotated[int, typer.Option(help="Clips of each task for these.")] = 8,
     processes: Annotated[int, typer.Option(help="Run side by side, one thread each.")] = 2,
     results: Annotated[Path, typer.Option(help="Where outcomes go.")] = RESULTS / suite.FILE_NAME,
     work: Annotated[Path, typer.Option(help="Folder of made sound and features.")] = WORK,
@@ -99,7 +99,7 @@ def robustness(
                 on_unit=partial(progress.advance, bar),
             )
         if evidence:
-            _evidence(run, results.parent, n_item=1 if small else EVIDENCE_ITEMS)
+            _evidence(run, results.parent, n_item=1 if small else evidence_items)
     found = suite.read(results)
     console.print(tables.accuracy(found))
     if counted := [name for name in ATTACKS if name in set(found["attack"])]:

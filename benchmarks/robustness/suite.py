@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+import pamt_metric
 from benchmarks.results_file import read_results, read_text, replace_rows
 from benchmarks.robustness import (
     attacks,
@@ -31,7 +32,6 @@ from benchmarks.robustness import (
 from benchmarks.robustness.attacks import Found
 from benchmarks.robustness.catalogue import CLEAN, Effort, Trial
 from benchmarks.robustness.problems import Problem
-import pamt_metric
 from pamt_metric import Metric, checkpoint
 
 FILE_NAME = "robustness.csv"

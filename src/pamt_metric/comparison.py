@@ -1,12 +1,16 @@
 """What `compare` tells about a pair of clips."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pamt_metric.distance import PairEvidence
+from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
 
 _MEANINGS = (
     (0.0, "identical"),
@@ -21,6 +25,8 @@ CHUNK_FRAMES = 75
 """Length of a chunk of `ci`: 1 s."""
 MIN_CHUNKS = 4
 """Fewer say nothing of how a distance is spread over a clip."""
+FEW = 0.9
+"""Coverage under which a comparison warns."""
 _N_RESAMPLES = 1000
 _INTERVAL = (0.025, 0.975)
 _BEYOND = "as different as another piece, or severely degraded"
@@ -95,6 +101,62 @@ class Comparison:
         return values | {"model": asdict(self.model), "warnings": list(self.warnings)}
 
 
+@dataclass(frozen=True)
+class Fit:
+    """What was done to bring one pair together.
+
+    Attributes:
+        lag: samples at 48 kHz by which the test came later.
+        gain_db: on the test, relative to the reference.
+        coverage: share of both clips that has a counterpart.
+    """
+
+    lag: int
+    gain_db: float
+    coverage: float
+
+
+def compare_item(
+    evidence: PairEvidence,
+    item: int,
+    *,
+    n_frame: int,
+    fit: Fit,
+    audible: Sequence[bool],
+    model: ModelInfo,
+) -> Comparison:
+    """One pair of a batch, told.
+
+    Args:
+        evidence: of the batch.
+        item: which pair of it.
+        n_frame: frames of its longer clip.
+        fit: what was done to the pair before.
+        audible: whether anything is heard of the reference, and of the test.
+        model: which model gave the evidence.
+    """
+    band_map = evidence.band_map[item, :n_frame].cpu()
+    time_map = band_map.sum(-1)
+    distance = evidence.distance[item].item()
+    return Comparison(
+        distance=distance,
+        fidelity=evidence.fidelity[item].item(),
+        content=evidence.content[item].item(),
+        added=evidence.added[item].item(),
+        missing=evidence.missing[item].item(),
+        same_content=evidence.same_content[item].item(),
+        lag_ms=1000.0 * fit.lag / SAMPLE_RATE,
+        gain_db=fit.gain_db,
+        p_audible=p_audible(distance),
+        ci=chunk_interval(time_map),
+        coverage=fit.coverage,
+        time_map=time_map,
+        band_map=band_map,
+        model=model,
+        warnings=_warnings(audible, fit.coverage),
+    )
+
+
 def p_audible(distance: float) -> float:
     """Chance that an attentive listener hears any difference, without guesses: 1 - 2^-(d^2)."""
     return -math.expm1(-math.log(2.0) * distance**PSYCHOMETRIC_SLOPE)
@@ -124,3 +186,15 @@ def chunk_interval(time_map: Float[Tensor, "frame"]) -> tuple[float, float] | No
 def describe(distance: float) -> str:
     """What a distance means to a listener, in a few words."""
     return next((words for limit, words in _MEANINGS if distance <= limit), _BEYOND)
+
+
+def _warnings(audible: Sequence[bool], coverage: float) -> tuple[str, ...]:
+    notes = [
+        f"the {name} is inaudible: it was compared as silence"
+        for name, heard in zip(("reference", "test"), audible, strict=True)
+        if not heard
+    ]
+    if coverage < FEW:
+        share = 100.0 * coverage
+        notes.append(f"only {share:.0f} % of both clips had a counterpart; the rest is different")
+    return tuple(notes)

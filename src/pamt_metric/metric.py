@@ -16,8 +16,8 @@ from pamt_metric import audio, long_pair, recording
 from pamt_metric.alignment import Pair, cut_pair, find_lag
 from pamt_metric.audio import AudioBatch, AudioSource
 from pamt_metric.clip_pair import ClipPair, Lengths, Side, split_lengths
-from pamt_metric.comparison import Comparison, ModelInfo, chunk_interval, p_audible
-from pamt_metric.distance import PairDistance, PairEvidence
+from pamt_metric.comparison import Comparison, Fit, ModelInfo, compare_item
+from pamt_metric.distance import PairDistance
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError, InputError
 from pamt_metric.evidence import Encoded
@@ -152,7 +152,7 @@ class Metric(nn.Module):
                 rows = [self._compare_long(both, clips, item, level, align) for item in items]
             else:
                 pair = self._prepare_pair(both, clips, level, align)
-                rows = self._comparisons(pair, self.pair.explain(pair.encoded_a, pair.encoded_b))
+                rows = self._comparisons(pair)
         return rows if clips.is_batch else rows[0]
 
     def embed(
@@ -312,7 +312,7 @@ class Metric(nn.Module):
 
     def _long_pair(
         self, both: AtOnce, clips: ClipPair, item: int, level: Level, align: Align
-    ) -> tuple[LongPair, "_Fit"]:
+    ) -> tuple[LongPair, Fit]:
         recordings = clips.recordings(item)
         n_channels = max(recording.n_channels for recording in recordings)
         like = next(self.head.parameters())
@@ -322,7 +322,7 @@ class Metric(nn.Module):
         )
         lag = long_pair.find_lag(a, b) if align == "auto" else 0
         cut_a, cut_b = long_pair.cut_to_lag(a, b, lag)
-        fit = _Fit(
+        fit = Fit(
             lag=lag,
             gain_db=0.0 if gain_a is None or gain_b is None else gain_b - gain_a,
             coverage=2.0 * min(cut_a.length, cut_b.length) / (a.length + b.length),
@@ -342,78 +342,45 @@ class Metric(nn.Module):
         self, both: AtOnce, clips: ClipPair, item: int, level: Level, align: Align
     ) -> Comparison:
         pair, fit = self._long_pair(both, clips, item, level, align)
-        evidence = pair.explain(self.pair, both)
-        return self._comparison(evidence, 0, pair.n_frame, fit, pair.audible())
+        return compare_item(
+            pair.explain(self.pair, both),
+            0,
+            n_frame=pair.n_frame,
+            fit=fit,
+            audible=pair.audible(),
+            model=self.info,
+        )
 
-    def _comparisons(self, pair: "_Pair", evidence: PairEvidence) -> list[Comparison]:
+    def _comparisons(self, pair: "_Pair") -> list[Comparison]:
+        evidence = self.pair.explain(pair.encoded_a, pair.encoded_b)
         tokens = pair.encoded_a.tokens, pair.encoded_b.tokens
         n_frame = (tokens[0].mask | tokens[1].mask).sum(1).tolist()
-        rows = []
-        for item, count in enumerate(n_frame):
-            fit = _Fit(
-                lag=int(pair.lag[item]),
-                gain_db=pair.gain_db[item].item(),
-                coverage=pair.coverage[item].item(),
+        return [
+            compare_item(
+                evidence,
+                item,
+                n_frame=count,
+                fit=Fit(
+                    lag=int(pair.lag[item]),
+                    gain_db=pair.gain_db[item].item(),
+                    coverage=pair.coverage[item].item(),
+                ),
+                audible=[bool(side.loudness[item].any()) for side in tokens],
+                model=self.info,
             )
-            audible = [bool(side.loudness[item].any()) for side in tokens]
-            rows.append(self._comparison(evidence, item, count, fit, audible))
-        return rows
-
-    def _comparison(
-        self,
-        evidence: PairEvidence,
-        item: int,
-        n_frame: int,
-        fit: "_Fit",
-        audible: Sequence[bool],
-    ) -> Comparison:
-        band_map = evidence.band_map[item, :n_frame].cpu()
-        time_map = band_map.sum(-1)
-        return Comparison(
-            distance=evidence.distance[item].item(),
-            fidelity=evidence.fidelity[item].item(),
-            content=evidence.content[item].item(),
-            added=evidence.added[item].item(),
-            missing=evidence.missing[item].item(),
-            same_content=evidence.same_content[item].item(),
-            lag_ms=1000.0 * fit.lag / SAMPLE_RATE,
-            gain_db=fit.gain_db,
-            p_audible=p_audible(evidence.distance[item].item()),
-            ci=chunk_interval(time_map),
-            coverage=fit.coverage,
-            time_map=time_map,
-            band_map=band_map,
-            model=self.info,
-            warnings=_warnings(audible, fit.coverage),
-        )
+            for item, count in enumerate(n_frame)
+        ]
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """What was done to bring one pair together."""
-
-    lag: int
-    gain_db: float
-    coverage: float
-
-
 class _Pair:
     """Two encoded batches and what was done to bring them together."""
 
-    def __init__(
-        self,
-        *,
-        encoded_a: Encoded,
-        encoded_b: Encoded,
-        lag: Int64[Tensor, "batch"],
-        gain_db: Float[Tensor, "batch"],
-        coverage: Float[Tensor, "batch"],
-    ) -> None:
-        self.encoded_a = encoded_a
-        self.encoded_b = encoded_b
-        self.lag = lag
-        self.gain_db = gain_db
-        self.coverage = coverage
+    encoded_a: Encoded
+    encoded_b: Encoded
+    lag: Int64[Tensor, "batch"]
+    gain_db: Float[Tensor, "batch"]
+    coverage: Float[Tensor, "batch"]
 
 
 def _call(part: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -425,18 +392,6 @@ def _listening_gain(
 ) -> Float[Tensor, "batch"]:
     """In dB. What is too quiet to have a loudness stays as it is: silence must not become noise."""
     return torch.where(audible, LISTENING_LEVEL_LUFS - loudness, 0.0)
-
-
-def _warnings(audible: Sequence[bool], coverage: float) -> tuple[str, ...]:
-    notes = [
-        f"the {name} is inaudible: it was compared as silence"
-        for name, heard in zip(("reference", "test"), audible, strict=True)
-        if not heard
-    ]
-    if coverage < 0.9:
-        share = 100.0 * coverage
-        notes.append(f"only {share:.0f} % of both clips had a counterpart; the rest is different")
-    return tuple(notes)
 
 
 def _grad_only_for(*sources: Source) -> AbstractContextManager:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FilesArgument = Annotated[list[str], typer.Argument(help="Audio files.", metavar="FILES...")]
 
 
-def embed(
+def embed(  # noqa: PLR0917 (typer calls it by name)
     files: FilesArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
     kind: KindOption = Kind.SOUND,
