@@ -84,8 +84,8 @@ class Harmony(nn.Module):
         """
         n_frame = _n_frames(lengths)
         inside = torch.arange(int(n_frame.max()), device=lengths.device) < n_frame[:, None]
-        registers = self._registers(waveform, inside)
-        return self._intervals(registers, n_frame)
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self._intervals(self._registers(waveform, inside), n_frame)
 
     def _registers(
         self, waveform: Float[Tensor, "batch channel time"], inside: Bool[Tensor, "batch frame"]

@@ -89,6 +89,19 @@ def test_both_channels_count_alike(harmony):
     torch.testing.assert_close(harmony(sound, length), harmony(sound.flip(1), length))
 
 
+def test_autocast_does_not_reach_it(harmony):
+    clip = tones([0, 4, 7], 1.0)
+    expected = of(harmony, clip)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(of(harmony, clip), expected)
+
+
+def test_a_clip_shorter_than_a_lag_has_none_of_it(harmony):
+    found = of(harmony, tones([0, 4], 0.3))
+    assert torch.isfinite(found).all()
+    assert not found[..., -1].any()
+
+
 def test_silence_is_zero_with_a_zero_slope(harmony):
     clip = torch.zeros(1, 2, SAMPLE_RATE, requires_grad=True)
     found = harmony(clip, torch.tensor([SAMPLE_RATE]))
