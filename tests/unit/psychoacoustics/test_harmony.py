@@ -99,7 +99,7 @@ def test_autocast_does_not_reach_it(harmony):
 def test_a_clip_shorter_than_a_lag_has_none_of_it(harmony):
     found = of(harmony, tones([0, 4], 0.3))
     assert torch.isfinite(found).all()
-    assert not found[..., -1].any()
+    assert found[..., -1].abs().max() < 1e-6
 
 
 def test_silence_is_zero_with_a_zero_slope(harmony):
