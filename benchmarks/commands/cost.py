@@ -21,6 +21,7 @@ from benchmarks.commands.shared import (
     split_names,
 )
 from benchmarks.datasets import find_root, recordings
+from benchmarks.results_file import record_runs
 from pamt_metric import checkpoint
 from pamt_metric.errors import InputError
 
@@ -71,6 +72,8 @@ def speed(
         result = pd.DataFrame(rows, columns=list(speed_suite.COLUMNS))
         result.to_csv(results, index=False, float_format="%.4g", lineterminator="\n")
         console.print(tables.plain(pd.DataFrame(part), title=part[0]["part"]))
+    contestants = [speed_suite.ours()[0], *peers]
+    record_runs(contestants, results.with_name("runs.csv"), benchmark="speed")
     for peer in peers:
         register.release(peer)
 

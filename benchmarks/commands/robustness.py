@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import metrics as register
 from benchmarks.commands.shared import RESULTS, Data, console, progress_bar, split_names
 from benchmarks.datasets import find_root
-from benchmarks.results_file import replace_rows
+from benchmarks.results_file import record_runs, replace_rows
 from benchmarks.robustness import evidence as evidence_run
 from benchmarks.robustness import metric_attack, problems, suite, systems, tables, tasks
 from benchmarks.robustness.catalogue import ATTACKS, CONTROLS, Effort
@@ -100,6 +101,8 @@ def robustness(
             )
         if evidence:
             _evidence(run, results.parent, n_item=1 if small else evidence_items)
+    attacked = register.make("pamt" if model == checkpoint.DEFAULT_MODEL else f"pamt@{model}")
+    record_runs([attacked], results.with_name("runs.csv"), benchmark="robustness")
     found = suite.read(results)
     console.print(tables.accuracy(found))
     if counted := [name for name in ATTACKS if name in set(found["attack"])]:
