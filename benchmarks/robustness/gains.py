@@ -35,6 +35,11 @@ def accuracy(found: pd.DataFrame) -> pd.DataFrame:
     return table.assign(accuracy=100.0 * table["mean"]).rename(columns={"size": "n"})
 
 
+def perturbed(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows in which anything was done to the clip: one answered wrongly needs no attack."""
+    return found[found["snr_db"].notna()]
+
+
 def median(values: Any) -> float:
     """Of the finite values; NaN where there are none."""
     numbers = np.asarray(values, dtype=float)

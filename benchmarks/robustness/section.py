@@ -60,11 +60,19 @@ def _clean(path: Path) -> str:
         cells = []
         for system in CLEAN_COLUMNS:
             values = where(part, part["system"] == system)["value"].to_numpy()
-            spread = f" ({values.min():.3f} to {values.max():.3f})" * (len(values) > 1)
-            cells.append(f"{values.mean():.3f}{spread}" if len(values) else "-")
+            cells.append(_spread(values))
         rows.append((str(task), str(measure), *cells, f"{part['n_test'].mean():.0f}"))
     head = ("task", "clean, all test clips", *CLEAN_COLUMNS, "clips a seed")
     return markdown.table(head, rows)
+
+
+def _spread(values: np.ndarray) -> str:
+    """Their mean, and where there are several, the least and the most."""
+    if len(values) == 0:
+        return "-"
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
 
 
 def _gains(found: pd.DataFrame) -> str:
@@ -96,7 +104,7 @@ def _accuracy(found: pd.DataFrame) -> str:
             by_system = dict(zip(part["system"], part["accuracy"], strict=True))
             both = [by_system.get(system, np.nan) for system in (ENCODER, PAMT)]
             cells.append(" / ".join(f"{value:.0f}" for value in both))
-        mine = where(found, found["attack"] == attack)
+        mine = gains.perturbed(where(found, found["attack"] == attack))
         heard = [_median(mine[name]) for name in ("snr_db", "nmr_db", "jnd")]
         rows.append((str(attack), *cells, *heard))
     sizes = [
@@ -104,7 +112,8 @@ def _accuracy(found: pd.DataFrame) -> str:
     ]
     head = ("attack", *sizes, "SNR, dB", "NMR, dB", "JND")
     note = (
-        f"Answered rightly in percent, {ENCODER} / {PAMT}; medians of what the attacks ended with."
+        f"Answered rightly in percent, {ENCODER} / {PAMT}; medians of what the attacks ended with, "
+        "over the clips that needed one."
     )
     return f"{note}\n\n{markdown.table(head, rows)}"
 
