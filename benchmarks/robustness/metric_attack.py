@@ -42,7 +42,11 @@ Distance = Callable[[Float[Tensor, "time"], Float[Tensor, "time"]], Float[Tensor
 
 
 def distances(metric: Metric) -> dict[str, Distance]:
-    """The distances that are attacked, each a differentiable function of two mono clips."""
+    """The distances that are attacked, each a differentiable function of two mono clips.
+
+    `encoder-deep` is what CDPAM and LPIPS do, on the frozen encoder: mean absolute difference of
+    all layers' features, frame by frame.
+    """
     spectral = auraloss.freq.MultiResolutionSTFTLoss()
     mel = auraloss.freq.MelSTFTLoss(SAMPLE_RATE, n_mels=MEL_BANDS)
 
@@ -53,11 +57,16 @@ def distances(metric: Metric) -> dict[str, Distance]:
         both = [systems.encoder_layers(metric, x[None])[0, -1] for x in (a, b)]
         return 1.0 - functional.cosine_similarity(both[0], both[1], dim=0)
 
+    def deep(a: Tensor, b: Tensor) -> Tensor:
+        both = [systems.encoder_frames(metric, x[None])[0] for x in (a, b)]
+        return (both[0] - both[1]).abs().mean()
+
     return {
         "pamt": pamt,
         "mr-stft": lambda a, b: spectral(b[None, None], a[None, None]),
         "log-mel": lambda a, b: mel(b[None, None], a[None, None]),
         "encoder-cosine": cosine,
+        "encoder-deep": deep,
     }
 
 

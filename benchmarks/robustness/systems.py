@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from benchmarks.robustness import clips
 from pamt_metric import Metric
@@ -33,6 +34,14 @@ def encoder_layers(
 ) -> Float[Tensor, "batch layer width"]:
     """Hidden states of every layer, averaged over the clip."""
     return metric.hidden_states(*_levelled(metric, waveform)).mean(2)
+
+
+def encoder_frames(
+    metric: Metric, waveform: Float[Tensor, "batch time"]
+) -> Float[Tensor, "batch layer frame width"]:
+    """Hidden states of every layer and frame, each of unit mean square."""
+    states = metric.hidden_states(*_levelled(metric, waveform))
+    return functional.layer_norm(states, states.shape[-1:])
 
 
 def encoder_features(metric: Metric, layer: int) -> Features:
