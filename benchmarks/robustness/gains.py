@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.datasets.table import where
 from benchmarks.robustness.systems import ENCODER, PAMT
 
 DRAWS = 2000
@@ -37,7 +38,7 @@ def accuracy(found: pd.DataFrame) -> pd.DataFrame:
 
 def perturbed(found: pd.DataFrame) -> pd.DataFrame:
     """The rows in which anything was done to the clip: one answered wrongly needs no attack."""
-    return found[found["snr_db"].notna()]
+    return where(found, found["snr_db"].notna())
 
 
 def median(values: Any) -> float:

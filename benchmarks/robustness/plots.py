@@ -69,13 +69,12 @@ def by_audibility(found: pd.DataFrame, path: Path) -> None:
     measures = {"nmr_db": "noise-to-mask ratio, dB", "jnd": "distance, JND"}
     figure, panels = grid(len(measures), width=6.0, height=4.4)
     attacked = gains.perturbed(where(found, found["attack"] != CLEAN))
-    shares = found.groupby(["system", "attack"])["correct"].mean()
-    right = {(str(s), str(a)): 100.0 * float(share) for (s, a), share in shares.items()}
     for axes, (measure, label) in zip(panels, measures.items(), strict=True):
         for (system,), part in groups(attacked, ["system"]):
+            right = gains.mean_by(where(found, found["system"] == system), "attack", "correct")
             for (name,), rows in groups(part, ["attack"]):
                 x = gains.median(rows[measure])
-                y = right[str(system), str(name)]
+                y = 100.0 * right[name]
                 axes.plot([x], [y], "o", color=COLOURS[system], alpha=0.8)
                 if system == PAMT and np.isfinite(x):
                     axes.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=6)

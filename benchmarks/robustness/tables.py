@@ -34,7 +34,7 @@ def accuracy(found: pd.DataFrame) -> Table:
             cells.append(
                 " / ".join(f"{by_system.get(s, float('nan')):.0f}" for s in (ENCODER, PAMT))
             )
-        rows = gains.perturbed(found[found["attack"] == attack])
+        rows = gains.perturbed(where(found, found["attack"] == attack))
         heard = [f"{gains.median(rows[name]):.1f}" for name in ("snr_db", "nmr_db", "jnd")]
         table.add_row(attack, *cells, *heard)
     return table
