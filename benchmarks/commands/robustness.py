@@ -23,7 +23,6 @@ SMALL = Effort(
     queries=4,
     places=2,
     universal_clips=2,
-    universal_rounds=2,
 )
 SMALL_LIMIT = 8
 """Pieces of each style, and songs, of the small run."""

@@ -111,17 +111,39 @@ def carlini_wagner(
     *,
     steps: int,
     rounds: int,
+    restarts: int,
+    generator: torch.Generator,
 ) -> Found:
     """The smallest energy that makes the answer wrong; counts as found inside `limit` alone.
 
     `rounds` times the weight of the margin beside the energy is halved after a success or raised
-    tenfold after a failure, each time with so many steps of Adam.
+    tenfold after a failure, each time with so many steps of Adam. All of that starts at nothing,
+    then, as long as nothing inside the limit was found, at random places inside it.
     """
-    best = Found(torch.zeros_like(clean), _margin(objective, clean), 1)
+    found = Found(torch.zeros_like(clean), _margin(objective, clean), 1)
+    for restart in range(restarts):
+        first = limit.random(generator) if restart else torch.zeros_like(clean)
+        found = _smallest(objective, clean, limit, first, found, steps=steps, rounds=rounds)
+        if found.won:
+            break
+    return found
+
+
+def _smallest(
+    objective: Objective,
+    clean: Float[Tensor, "time"],
+    limit: Energy,
+    first: Float[Tensor, "time"],
+    best: Found,
+    *,
+    steps: int,
+    rounds: int,
+) -> Found:
+    """One start of C&W; `best` is what is known before."""
     best_energy, weight, low = math.inf, CW_FIRST_WEIGHT, 0.0
-    queries = 1
+    queries = best.n_queries
     for _ in range(rounds):
-        delta = torch.zeros_like(clean, requires_grad=True)
+        delta = first.clone().requires_grad_()
         rate = CW_STEP * limit.radius / clean.shape[0] ** 0.5
         optimiser = torch.optim.Adam([delta], lr=rate)
         won = False
@@ -179,23 +201,39 @@ def universal(
     cleans: Float[Tensor, "item time"],
     *,
     snr_db: float,
-    rounds: int,
+    steps: int,
+    restarts: int,
+    generator: torch.Generator,
 ) -> Float[Tensor, "time"]:
     """One perturbation for all clips, of peak 1, to be scaled to each clip's loudness.
 
-    Signed steps along the summed gradients of those clips that still are answered rightly.
+    Signed steps along the summed gradients of those clips that still are answered rightly, from
+    nothing and then from random places; the one that wins most of these clips is kept.
     """
     sizes = cleans.square().mean(1).sqrt() * 10.0 ** (-snr_db / 20.0)
-    delta = torch.zeros(cleans.shape[1])
-    shrink = (LAST_STEP / FIRST_STEP) ** (1.0 / max(1, rounds - 1))
-    for step in range(rounds):
-        total = torch.zeros_like(delta)
-        for objective, clean, size in zip(objectives, cleans, sizes, strict=True):
-            margin, gradient = _gradient(objective, clean + size * delta)
-            if margin <= 0.0:
-                total += gradient / gradient.norm().clamp_min(1e-20)
-        delta = (delta + FIRST_STEP * shrink**step * total.sign()).clamp(-1.0, 1.0)
-    return delta
+    shrink = (LAST_STEP / FIRST_STEP) ** (1.0 / max(1, steps - 1))
+    made = []
+    for restart in range(restarts):
+        delta = torch.zeros(cleans.shape[1])
+        if restart:
+            delta = 2.0 * torch.rand(cleans.shape[1], generator=generator) - 1.0
+        for step in range(steps):
+            total = torch.zeros_like(delta)
+            for objective, clean, size in zip(objectives, cleans, sizes, strict=True):
+                margin, gradient = _gradient(objective, clean + size * delta)
+                if margin <= 0.0:
+                    total += gradient / gradient.norm().clamp_min(1e-20)
+            if not total.any():
+                break
+            delta = (delta + FIRST_STEP * shrink**step * total.sign()).clamp(-1.0, 1.0)
+        made.append(delta)
+
+    def strength(delta: Float[Tensor, "time"]) -> tuple[int, float]:
+        pairs = zip(objectives, cleans, sizes, strict=True)
+        margins = [_margin(objective, clean + size * delta) for objective, clean, size in pairs]
+        return sum(margin > 0.0 for margin in margins), sum(margins)
+
+    return max(made, key=strength)
 
 
 def strongest(

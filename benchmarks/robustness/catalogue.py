@@ -39,7 +39,6 @@ class Effort:
         queries: of the black box.
         places: spans that the replacement tries, each with two fillers.
         universal_clips: clips that a universal perturbation is learned on.
-        universal_rounds: passes over them.
     """
 
     steps: int = 40
@@ -48,7 +47,6 @@ class Effort:
     queries: int = 200
     places: int = 8
     universal_clips: int = 8
-    universal_rounds: int = 10
 
 
 @dataclass
@@ -122,6 +120,8 @@ def _cw(trial: Trial) -> Found:
         energy_at(trial.clean, CW_SNR_DB),
         steps=trial.effort.steps,
         rounds=trial.effort.cw_rounds,
+        restarts=trial.effort.restarts,
+        generator=trial.generator(),
     )
 
 
@@ -207,7 +207,7 @@ def _replacement(trial: Trial) -> Found:
         trial.clean,
         bounds,
         steps=trial.effort.steps,
-        restarts=1,
+        restarts=trial.effort.restarts,
         generator=trial.generator(),
         start=best.delta,
     )

@@ -127,17 +127,16 @@ class Bench:
 
     def _universal(self, probe: str, system: str, seed: int) -> torch.Tensor:
         problem = self.problem(probe, system, seed)
-        chosen = problem.validation[:: max(1, len(problem.validation) // self._n_universal())]
-        chosen = chosen[: self._n_universal()]
+        count = self.run.effort.universal_clips
+        chosen = problem.validation[:: max(1, len(problem.validation) // count)][:count]
         return attacks.universal(
             [problem.objective(int(index)) for index in chosen],
             clips.tensor(self.store, chosen),
             snr_db=catalogue.UNIVERSAL_SNR_DB,
-            rounds=self.run.effort.universal_rounds,
+            steps=self.run.effort.steps,
+            restarts=self.run.effort.restarts,
+            generator=torch.Generator().manual_seed(seed),
         )
-
-    def _n_universal(self) -> int:
-        return self.run.effort.universal_clips
 
     def trial(self, unit: Unit) -> Trial:
         """One clip, ready to be attacked."""

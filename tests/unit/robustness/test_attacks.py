@@ -78,21 +78,29 @@ def test_fgsm_is_one_step_of_full_size():
     assert found.margin == pytest.approx(-100.0 + 0.1 * float(WEIGHT.abs().sum()), rel=1e-5)
 
 
-def test_carlini_wagner_finds_about_the_smallest_energy():
+def test_carlini_wagner_finds_about_the_smallest_energy(generator):
     margin = -3.0
     smallest = -margin / float(WEIGHT.norm())
     found = attacks.carlini_wagner(
-        linear(margin), CLEAN, Energy(N_SAMPLE, 3.0 * smallest), steps=60, rounds=5
+        linear(margin),
+        CLEAN,
+        Energy(N_SAMPLE, 3.0 * smallest),
+        steps=60,
+        rounds=5,
+        restarts=1,
+        generator=generator,
     )
     assert found.won
     assert smallest <= float(found.delta.norm()) <= 1.15 * smallest
 
 
-def test_carlini_wagner_counts_only_what_lies_inside_the_limit():
+def test_carlini_wagner_counts_only_what_lies_inside_the_limit(generator):
     margin = -3.0
     smallest = -margin / float(WEIGHT.norm())
     limit = Energy(N_SAMPLE, 0.5 * smallest)
-    found = attacks.carlini_wagner(linear(margin), CLEAN, limit, steps=60, rounds=5)
+    found = attacks.carlini_wagner(
+        linear(margin), CLEAN, limit, steps=60, rounds=5, restarts=2, generator=generator
+    )
     assert not found.won
     assert float(found.delta.norm()) <= limit.radius * (1.0 + 1e-5)
 
@@ -105,10 +113,38 @@ def test_the_black_box_stays_inside_and_gains(generator):
     assert found.margin > first.margin
 
 
-def test_one_perturbation_for_all_wins_where_the_weights_agree():
+def flat_at_zero(margin: float):
+    """The linear one without any slope at the clean clip: only another start finds its way."""
+    slope = linear(0.0)
+    return lambda waveform: slope(waveform).square() + margin
+
+
+def test_a_second_start_finds_what_nothing_leads_to(generator):
+    options = {"steps": 60, "rounds": 5, "generator": generator}
+    limit = Energy(N_SAMPLE, 2.0)
+    once, twice = (
+        attacks.carlini_wagner(flat_at_zero(-1.0), CLEAN, limit, restarts=n, **options)
+        for n in (1, 2)
+    )
+    assert not once.won
+    assert twice.won
+    assert float(twice.delta.norm()) <= limit.radius * (1.0 + 1e-5)
+    options = {"snr_db": 10.0, "steps": 20, "generator": generator}
+    size = peak_at(CLEAN, 10.0).size
+    once, twice = (
+        attacks.universal([flat_at_zero(-1.0)], CLEAN[None], restarts=n, **options) for n in (1, 2)
+    )
+    assert float(flat_at_zero(-1.0)(CLEAN + size * once)) < 0.0
+    assert float(flat_at_zero(-1.0)(CLEAN + size * twice)) > 0.0
+
+
+def test_one_perturbation_for_all_wins_where_the_weights_agree(generator):
     margins = (-1.0, -2.0, -3.0)
     cleans = CLEAN.expand(3, -1)
-    delta = attacks.universal([linear(m) for m in margins], cleans, snr_db=10.0, rounds=10)
+    objectives = [linear(m) for m in margins]
+    delta = attacks.universal(
+        objectives, cleans, snr_db=10.0, steps=10, restarts=1, generator=generator
+    )
     assert float(delta.abs().max()) <= 1.0
     size = peak_at(CLEAN, 10.0).size
     assert all(float(linear(m)(CLEAN + size * delta)) > 0.0 for m in margins)
