@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets.table import where
-from benchmarks.robustness.systems import ENCODER, PAMT
+from benchmarks.robustness.systems import ENCODER, PAMT, SYSTEMS
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -34,6 +34,16 @@ def accuracy(found: pd.DataFrame) -> pd.DataFrame:
     by = found.groupby(["task", "attack", "system"], sort=False)["correct"]
     table = by.agg(["mean", "size"]).reset_index()
     return table.assign(accuracy=100.0 * table["mean"]).rename(columns={"size": "n"})
+
+
+def present(found: pd.DataFrame) -> list[str]:
+    """Systems of these rows, in their usual order."""
+    return [system for system in SYSTEMS if system in set(found["system"])]
+
+
+def n_clips(found: pd.DataFrame) -> int:
+    """Clips that were asked about, each seed's by themselves."""
+    return found.groupby(["seed", "item"]).ngroups
 
 
 def perturbed(found: pd.DataFrame) -> pd.DataFrame:

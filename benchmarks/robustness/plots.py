@@ -9,9 +9,9 @@ from benchmarks.datasets.table import groups, where
 from benchmarks.plots import OTHERS_COLOUR, OURS_COLOUR, grid, save
 from benchmarks.robustness import gains
 from benchmarks.robustness.catalogue import CLEAN, CONTROLS, PEAK_SNRS_DB
-from benchmarks.robustness.systems import ENCODER, PAMT
+from benchmarks.robustness.systems import ENCODER, PAMT, SOUND
 
-COLOURS = {ENCODER: OTHERS_COLOUR, PAMT: OURS_COLOUR}
+COLOURS = {ENCODER: OTHERS_COLOUR, PAMT: OURS_COLOUR, SOUND: "tab:purple"}
 CLEAN_AT_DB = 60
 """Where the clean accuracy is drawn on the axis of ratios."""
 
@@ -22,12 +22,15 @@ def by_attack(found: pd.DataFrame, path: Path) -> None:
     tasks, names = list(dict.fromkeys(found["task"])), list(dict.fromkeys(found["attack"]))
     figure, panels = grid(len(tasks), width=4.4, height=1.0 + 0.27 * len(names))
     places = np.arange(len(names))[::-1]
+    asked = gains.present(found)
+    height = 0.8 / len(asked)
     for axes, task in zip(panels, tasks, strict=True):
-        for offset, system in ((0.2, ENCODER), (-0.2, PAMT)):
+        for rank, system in enumerate(asked):
             part = where(shares, (shares["task"] == task) & (shares["system"] == system))
             by_name = dict(zip(part["attack"], part["accuracy"], strict=True))
             values = [by_name.get(name, np.nan) for name in names]
-            axes.barh(places + offset, values, height=0.38, color=COLOURS[system], label=system)
+            offset = (0.5 * (len(asked) - 1) - rank) * height
+            axes.barh(places + offset, values, height, color=COLOURS[system], label=system)
         axes.set_yticks(places, names, fontsize=7)
         axes.set_title(task, fontsize=10)
         axes.set_xlabel("answered rightly, %", fontsize=8)
@@ -44,7 +47,7 @@ def by_size(found: pd.DataFrame, path: Path) -> None:
     controls = {name: float(name.rpartition("-")[2]) for name in CONTROLS}
     ladder = {CLEAN: float(CLEAN_AT_DB), **{f"pgd-peak-{snr}": float(snr) for snr in PEAK_SNRS_DB}}
     for axes, task in zip(panels, tasks, strict=True):
-        for system in (ENCODER, PAMT):
+        for system in gains.present(found):
             part = where(shares, (shares["task"] == task) & (shares["system"] == system))
             by_name = dict(zip(part["attack"], part["accuracy"], strict=True))
             for places, style, kind in ((ladder, "o-", "PGD"), (controls, "x:", "noise")):
@@ -81,8 +84,8 @@ def by_audibility(found: pd.DataFrame, path: Path) -> None:
         axes.set_xlabel(f"median {label}", fontsize=8)
         axes.set_ylabel("answered rightly, %", fontsize=8)
         axes.set_ylim(0, 100)
-    for system, colour in COLOURS.items():
-        panels[0].plot([], [], "o", color=colour, label=system)
+    for system in gains.present(found):
+        panels[0].plot([], [], "o", color=COLOURS[system], label=system)
     panels[0].legend(fontsize=7)
     save(figure, path)
 

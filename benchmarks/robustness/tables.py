@@ -7,7 +7,6 @@ from rich.table import Table
 
 from benchmarks.datasets.table import groups, where
 from benchmarks.robustness import gains
-from benchmarks.robustness.systems import ENCODER, PAMT
 
 
 def clean(quality: pd.DataFrame) -> Table:
@@ -22,18 +21,18 @@ def clean(quality: pd.DataFrame) -> Table:
 
 
 def accuracy(found: pd.DataFrame) -> Table:
-    """Accuracy in percent under every attack, encoder / PAMT, and how audible the attack was."""
+    """Accuracy in percent under every attack by system, and how audible the attack was."""
     shares = gains.accuracy(found)
     tasks = list(dict.fromkeys(found["task"]))
-    table = Table("attack", *tasks, "SNR dB", "NMR dB", "JND", title="Accuracy, encoder / PAMT")
+    asked = gains.present(found)
+    title = f"Accuracy, {' / '.join(asked)}"
+    table = Table("attack", *tasks, "SNR dB", "NMR dB", "JND", title=title)
     for attack in dict.fromkeys(found["attack"]):
         cells = []
         for task in tasks:
             part = where(shares, (shares["attack"] == attack) & (shares["task"] == task))
             by_system = part.set_index("system")["accuracy"]
-            cells.append(
-                " / ".join(f"{by_system.get(s, float('nan')):.0f}" for s in (ENCODER, PAMT))
-            )
+            cells.append(" / ".join(f"{by_system.get(s, float('nan')):.0f}" for s in asked))
         rows = gains.perturbed(where(found, found["attack"] == attack))
         heard = [f"{gains.median(rows[name]):.1f}" for name in ("snr_db", "nmr_db", "jnd")]
         table.add_row(attack, *cells, *heard)

@@ -25,7 +25,7 @@ CHUNK_FRAMES = 75
 """Length of a chunk of `ci`: 1 s."""
 MIN_CHUNKS = 4
 """Fewer say nothing of how a distance is spread over a clip."""
-FEW = 0.9
+LOW_COVERAGE = 0.9
 """Coverage under which a comparison warns."""
 _N_RESAMPLES = 1000
 _INTERVAL = (0.025, 0.975)
@@ -194,7 +194,7 @@ def _warnings(audible: Sequence[bool], coverage: float) -> tuple[str, ...]:
         for name, heard in zip(("reference", "test"), audible, strict=True)
         if not heard
     ]
-    if coverage < FEW:
+    if coverage < LOW_COVERAGE:
         share = 100.0 * coverage
         notes.append(f"only {share:.0f} % of both clips had a counterpart; the rest is different")
     return tuple(notes)

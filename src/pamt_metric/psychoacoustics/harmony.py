@@ -14,9 +14,12 @@ c + k a time l after another has c, over all c and t,
 does not change with the key, hardly with tempo where the lags l are read with a width in
 proportion, and little with the instruments, of which the octave and the mean take much away.
 
-Inaudible changes can hardly move it. Nothing is a logarithm, a ratio within a frame or a small
-number blown up: A is a norm of the spectrum, so that a perturbation moves the whole of it by no
-more than its own size, and what is quiet counts as little as it can be heard.
+Small changes move it little. Nothing is a logarithm, a ratio within a frame or a small number blown
+up: A is a norm of the spectrum, so that a perturbation moves the whole of it by about its own size,
+whatever its shape. What masking hides need not be small: shaped like the masked threshold it can
+have a quarter of the music's amplitude, and moves this as far. What outer and middle ear take away
+is left in: at the level of listening partials are about as loud as they are large, and without it
+nothing was recognised better.
 
 Source: the autocorrelation of a chromagram over pitch and time holds what its two-dimensional
 spectrum does, by which Bertin-Mahieux and Ellis (2012) look up cover songs; that a map which never
@@ -37,10 +40,12 @@ from pamt_metric.psychoacoustics.power_spectra import band_powers
 WINDOW_LENGTH = 8192
 """Samples of a frame: 0.17 s, which tells semitones apart from 200 Hz on."""
 HOP_LENGTH = 1920
+"""Samples from one frame to the next."""
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH
 """Frames a second: 25."""
 PITCH_CLASSES = 12
 LOWEST_HZ = 55.0
+"""The lowest semitone: A, three octaves under 440 Hz."""
 BASS_OCTAVES = 2
 """From the lowest pitch up to 220 Hz: what a bass plays."""
 OCTAVES = 6
@@ -76,7 +81,7 @@ class Harmony(nn.Module):
     def forward(
         self, waveform: Float[Tensor, "batch channel time"], lengths: Int64[Tensor, "batch"]
     ) -> Float[Tensor, "batch harmony"]:
-        """`(batch, N_HARMONY)` numbers between 0 and about 1; zeros for silence.
+        """Shares of the whole, between 0 and about 1; zeros for silence.
 
         Args:
             waveform: 48 kHz, at listening level, zeros beyond `lengths`.

@@ -136,7 +136,8 @@ def _nodes(place: Float[Tensor, "frame component"]) -> Float[Tensor, "node 1"]:
 
 def _reached(place: Float[Tensor, "frame component"]) -> slice:
     """Nodes that any of these levels is near; music leaves the loudest ones alone."""
-    return slice(0, min(N_NODES, math.ceil(float(place.max()) + 1.5)))
+    loudest = float(place.max())
+    return slice(0, math.ceil(loudest + 1.5) if math.isfinite(loudest) else N_NODES)
 
 
 def node_place(level_db: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
