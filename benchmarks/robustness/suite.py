@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import pamt_metric
+from benchmarks.baselines.pamt import Pamt
 from benchmarks.results_file import read_results, read_text, replace_rows
 from benchmarks.robustness import (
     attacks,
@@ -51,7 +51,6 @@ COLUMNS = (
     "model",
 )
 NUMBERS = ("seed", "correct", "snr_db", "nmr_db", "jnd", "queries")
-HASH_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,7 @@ class Bench:
     def features(self) -> problems.FeatureSet:
         """Features of all clips, computed once for a model."""
         recipe = f"{self.task.name}-{self.run.duration_s:g}-{len(self.task.items)}"
-        # Weights say how a sound embeds, the package's version how harmony is counted.
-        maker = f"{self.metric.info.sha256[:HASH_LENGTH]}-{pamt_metric.__version__}"
-        name = f"features-{recipe}-{maker}.pt"
+        name = f"features-{recipe}-{Pamt(self.metric).version}.pt"
         return problems.feature_set(self.metric, self.task, self.store, self.run.work / name)
 
     def _problem(self, probe: str, system: str, seed: int) -> Problem:

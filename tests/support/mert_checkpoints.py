@@ -34,10 +34,35 @@ FULL_SIZE = {
         "do_stable_layer_norm": True,
     },
 }
+# As training's pretrained encoder: layer norm in the front end, biases; small.
+SMALL_CONFIG = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "conv_dim": [16] * 7,
+    "conv_bias": True,
+    "feat_extract_norm": "layer",
+    "num_conv_pos_embedding_groups": 4,
+    "num_conv_pos_embeddings": 16,
+    "mask_time_prob": 0.0,
+}
 LEGACY_NAMES = {
     "parametrizations.weight.original0": "weight_g",
     "parametrizations.weight.original1": "weight_v",
 }
+
+
+def noise(*shape, seed=0, level=0.1):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * level
+
+
+def difference(a, b):
+    return float((a - b).detach().abs().max())
+
+
+def relative_difference(a, b):
+    return difference(a, b) / float(b.detach().abs().max())
 
 
 def assemble(folder, model="mert-95m-tiny"):

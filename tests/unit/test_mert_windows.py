@@ -28,31 +28,6 @@ def make(**timing):
         return MertEncoder(TINY_ENCODER | {"window_s": WINDOW_S} | timing, normalize=True)
 
 
-# The grid with overlap
-
-
-@pytest.mark.parametrize("overlap", [0, 1, 2, 17, 150, 372, 373])
-@pytest.mark.parametrize("n_samples", [120_001, 120_320, 160_000, 239_440, 239_679, 1_000_003])
-def test_kept_frames_join_without_gap_or_overlap(n_samples, overlap):
-    grid = windows.window_grid(n_samples, window_samples=120_000, overlap_frames=overlap)
-    frames = []
-    for start, length, skip, n_kept in grid:
-        assert start + length <= n_samples
-        assert windows.n_frames(length) == 374
-        first = start // windows.HOP_LENGTH
-        assert n_kept > 0
-        frames += range(first + skip, first + skip + n_kept)
-    assert frames == list(range(windows.n_frames(n_samples)))
-
-
-def test_kept_frames_have_half_the_overlap_on_both_sides():
-    grid = windows.window_grid(400_000, window_samples=120_000, overlap_frames=124)
-    # 1249 frames in windows 250 apart; the last but one ends at 1124, the last one at 1249.
-    assert [window.start // 320 for window in grid] == [0, 250, 500, 750, 875]
-    assert [window.skip for window in grid] == [0, 62, 62, 62, 187]
-    assert [window.n_frames for window in grid] == [312, 250, 250, 250, 187]
-
-
 def test_an_overlapping_window_gives_the_frames_it_is_kept_for():
     encoder = make(overlap_s=0.4)  # 30 frames
     encoder.normalize = False
