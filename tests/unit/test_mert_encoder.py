@@ -37,9 +37,6 @@ GOLDEN_TOLERANCE = 2e-5
 # Of the largest value. The same sums in another order: torch picks another convolution routine for
 # a lone short clip than for a batch; measured up to 6e-7, and 0 for windows of 5 s.
 SAME_TOLERANCE = 1e-6
-# The same of transformers' module, whose sums are in another order throughout.
-STOCK_TOLERANCE = 5e-6
-WINDOW = 120_000
 
 
 def normalize_clip(clip):
