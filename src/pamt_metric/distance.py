@@ -39,6 +39,7 @@ from pamt_metric.evidence import (
     aligned_means,
     evidence_maps,
     frame_weight,
+    map_mean_name,
     pooled_differences,
     unshared,
 )
@@ -46,7 +47,9 @@ from pamt_metric.psychoacoustics.scales import N_BANDS
 
 # Size of each kind for two instrument tones of one study (median over the train split), which
 # makes an untrained weight of 1 mean 'as much as the others'. Set by hand: 'interaural' (those
-# tones are mono), what the head adds, and the statistics, which are standardised already.
+# tones are mono), what the head adds, and the statistics, which are standardised already. 'place'
+# and 'standout' are as large as listeners' discrimination of frequency and their forward masking
+# ask, beside their discrimination of intensity (training/LOG.md).
 _TYPICAL = {
     "loudness": 0.34,
     "masked": 1.7,
@@ -55,6 +58,8 @@ _TYPICAL = {
     "modulation": 0.26,
     "onset": 0.16,
     "interaural": 0.3,
+    "place": 10.0,
+    "standout": 0.57,
     "sequence": 1.0,
     "own": 1.0,
     **dict.fromkeys(POOLED[1:], 1.0),
@@ -95,7 +100,7 @@ class PairEvidence:
 
 
 class PairDistance(nn.Module):
-    """Learned mix of the evidence; under thirty numbers, all positive by construction."""
+    """Learned mix of the evidence; some thirty numbers, all positive by construction."""
 
     scale: Tensor
     typical: Tensor
@@ -212,7 +217,7 @@ class PairDistance(nn.Module):
         other = self.log_other_weight.exp() * self._squashed(means)
         size = flaws + gate[:, None] * other[:, : len(ALIGNED)]
         whole = _joined(means)
-        mean = torch.stack([whole[name] for name in ALIGNED], dim=-1)
+        mean = torch.stack([whole[map_mean_name(name)] for name in ALIGNED], dim=-1)
         return size / mean.clamp_min(torch.finfo(mean.dtype).tiny)
 
 

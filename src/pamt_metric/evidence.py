@@ -4,7 +4,7 @@ Everything here is fixed; `pamt_metric.distance` weighs it. Differences enter sq
 averaged over bands and, by the loudness of both clips, over time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,8 +16,8 @@ from torch.nn import functional
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.loudness import quiet_excitation, total_loudness
-from pamt_metric.psychoacoustics.modulation import BANDS_PER_REGION
-from pamt_metric.psychoacoustics.scales import N_BANDS
+from pamt_metric.psychoacoustics.place import place, squared_move
+from pamt_metric.psychoacoustics.scales import BANDS_PER_REGION, N_BANDS
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
 
 SIGNED = ("loudness", "masked", "level")
@@ -26,7 +26,7 @@ ADDED = tuple(f"added_{name}" for name in SIGNED)
 """What only the test holds, by kind of `SIGNED`."""
 MISSING = tuple(f"missing_{name}" for name in SIGNED)
 """What only the reference holds, by kind of `SIGNED`."""
-UNSIGNED = ("patch", "modulation", "onset", "interaural", "sequence")
+UNSIGNED = ("patch", "modulation", "onset", "interaural", "place", "standout", "sequence")
 """The other kinds of aligned evidence."""
 ALIGNED = (*SIGNED, *UNSIGNED)
 """Kinds of aligned evidence."""
@@ -55,6 +55,11 @@ NEIGHBOURHOOD_SHARE = 0.3
 PATCH_FRAMES = 15
 """Length of a patch: 0.2 s."""
 PATCH_BANDS = 5
+STANDOUT_RATIO = 3.0
+"""Times its mean over the clip that an audible change must reach at its worst, to stand out."""
+_STANDOUT_SUMS = ("frames", "change", "change_2", "change_3")
+_CHANGE_FLOOR = 1e-6
+"""Mean square of 'masked' in one frame that counts as none."""
 
 
 @dataclass(frozen=True)
@@ -103,22 +108,63 @@ def frame_loudness(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
 def aligned_means(
     a: Encoded, b: Encoded, weight: Float[Tensor, "batch frame"]
 ) -> dict[str, Float[Tensor, "batch"]]:
-    """Mean squares of `ALIGNED_MEANS`; sound in `b` alone is added, sound in `a` alone missing."""
+    """Mean squares of `ALIGNED_MEANS`; sound in `b` alone is added, sound in `a` alone missing.
+
+    'standout_map' beside them is the mean of the map of 'standout'. The weights sum to 1.
+    """
+    return means_of(aligned_sums(a, b, weight))
+
+
+def aligned_sums(
+    a: Encoded, b: Encoded, weight: Float[Tensor, "batch frame"]
+) -> dict[str, Float[Tensor, "batch"]]:
+    """What `means_of` makes the means of; sums of several runs of frames add up.
+
+    Frames of weight 0 do not count.
+    """
     found = {}
-    for name, more in signed_differences(a.tokens, b.tokens).items():
+    signed = signed_differences(a.tokens, b.tokens)
+    for name, more in signed.items():
         found[f"added_{name}"] = mean_over_map(more.clamp_min(0.0).square(), weight)
         found[f"missing_{name}"] = mean_over_map((-more).clamp_min(0.0).square(), weight)
-    maps = _unsigned_maps(a, b)
-    return found | {name: mean_over_map(square, weight) for name, square in maps.items()}
+    maps = _unsigned_maps(a, b, signed["masked"])
+    found |= {map_mean_name(n): mean_over_map(square, weight) for n, square in maps.items()}
+    # A short change is as audible beside loud sound as beside soft: all frames count alike.
+    heard = (weight > 0.0).to(weight)
+    change = signed["masked"].square().mean(-1) * heard
+    powers = [heard, change, change.square(), change**3]
+    return found | {n: x.sum(1) for n, x in zip(_STANDOUT_SUMS, powers, strict=True)}
+
+
+def means_of(sums: Mapping[str, Float[Tensor, "batch"]]) -> dict[str, Float[Tensor, "batch"]]:
+    """Mean squares from the sums of all frames, over the sum of their weights.
+
+    Of 'standout': how far the mean of the audible change where it is largest (weighted by its own
+    square) is over `STANDOUT_RATIO` times that of all frames. A steady difference has none of it.
+    """
+    found = {name: x for name, x in sums.items() if name not in _STANDOUT_SUMS}
+    n_frame, change, square, cube = (sums[name] for name in _STANDOUT_SUMS)
+    worst = cube / (square + _CHANGE_FLOOR**2 * n_frame)
+    standout = (worst - STANDOUT_RATIO * change / n_frame).clamp_min(0.0)
+    return found | {"standout": standout}
 
 
 def evidence_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch frame band"]]:
     """Squared differences of each kind of `ALIGNED`, by frame and band."""
     signed = signed_differences(a.tokens, b.tokens)
-    return {name: more.square() for name, more in signed.items()} | _unsigned_maps(a, b)
+    squares = {name: more.square() for name, more in signed.items()}
+    return squares | _unsigned_maps(a, b, signed["masked"])
 
 
-def _unsigned_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch frame band"]]:
+def map_mean_name(kind: str) -> str:
+    """What the mean over the map of a kind of `ALIGNED` is called among the means."""
+    return "standout_map" if kind == "standout" else kind
+
+
+def _unsigned_maps(
+    a: Encoded, b: Encoded, masked: Float[Tensor, "batch frame band"]
+) -> dict[str, Float[Tensor, "batch frame band"]]:
+    square = masked.square()
     modulation = (a.tokens.modulation - b.tokens.modulation).square().mean(-1)
     onset = (_compressed(a.tokens.onset) - _compressed(b.tokens.onset)).square()
     interaural = (a.tokens.interaural - b.tokens.interaural).square().mean(-1)
@@ -130,6 +176,8 @@ def _unsigned_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch fra
         "onset": onset.repeat_interleave(BANDS_PER_REGION, dim=-1),
         "interaural": interaural.repeat_interleave(BANDS_PER_REGION, dim=-1)
         * _shared_audibility(a.tokens, b.tokens),
+        "place": _place_move(a.tokens, b.tokens),
+        "standout": square * square.mean(-1, keepdim=True).square(),
         "sequence": sequence.expand(-1, -1, N_BANDS),
     }
 
@@ -150,6 +198,18 @@ def signed_differences(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "b
         "masked": _log_ratio(b.excitation, a.excitation, threshold),
         "level": _log_ratio(b.excitation, a.excitation, neighbourhood),
     }
+
+
+def _place_move(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]:
+    """How far the peaks that both hold have moved, by their share of the loudness.
+
+    The mean over bands of what is returned is the sum over bands of share times squared move.
+    """
+    move = squared_move(place(a.excitation, a.loudness), place(b.excitation, b.loudness))
+    total = (a.loudness + b.loudness).sum(-1, keepdim=True) + FRAME_FLOOR_SONE
+    share = 2.0 * torch.minimum(a.loudness, b.loudness) / total
+    audible = torch.minimum(*[t.excitation / (t.excitation + t.threshold) for t in (a, b)])
+    return N_BANDS * share * audible * move
 
 
 def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:

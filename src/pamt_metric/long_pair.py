@@ -19,9 +19,10 @@ from pamt_metric.distance import PairDistance, PairEvidence, weighed_sum
 from pamt_metric.evidence import (
     ALIGNED,
     Encoded,
-    aligned_means,
+    aligned_sums,
     evidence_maps,
     frame_loudness,
+    means_of,
     pooled_differences,
     unshared_loudness,
     unshared_share,
@@ -120,20 +121,21 @@ class _Sums:
 
     def __init__(self) -> None:
         self.weight = torch.zeros(1, dtype=torch.float64)
-        self._squares: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}
         self._unshared = torch.zeros(1, 2, 2, dtype=torch.float64)
 
     def add(self, block: _Block) -> None:
         a, b, own, weight = block
         self._like = weight
         self.weight += weight.double().sum(1).cpu()
-        for name, square in aligned_means(a, b, weight).items():
-            self._squares[name] = self._squares.get(name, 0.0) + square.double().cpu()
+        for name, total in aligned_sums(a, b, weight).items():
+            self._sums[name] = self._sums.get(name, 0.0) + total.double().cpu()
         tokens = [side.tokens.frames(own.start, own.stop) for side in (a, b)]
         self._unshared += unshared_loudness(*tokens).double().cpu()
 
     def means(self) -> dict[str, Float[Tensor, "1"]]:
-        return {name: (x / self.weight).to(self._like) for name, x in self._squares.items()}
+        means = means_of({name: x / self.weight for name, x in self._sums.items()})
+        return {name: x.to(self._like) for name, x in means.items()}
 
     def cue(self) -> Float[Tensor, "1"]:
         return unshared_share(self._unshared).to(self._like)
