@@ -16,7 +16,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -27,7 +27,7 @@ from benchmarks.summary import by_dataset, differences
 from pamt_metric.encoders.mert import MertEncoder
 from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import ALIGNED, EVIDENCE, POOLED
-from training.data.alignment_set import AlignmentSet, Study, rated_studies, studies_of
+from training.data.alignment_set import AlignmentSet, Ladder, Study, rated_studies, studies_of
 from training.data.features import pick_layers
 from training.head_config import HeadStageConfig
 from training.head_model import make_metric
@@ -43,9 +43,19 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "untrained": {"n_steps": 0},
     "no conditioning": {"head": {"groups": ()}},
     "no contrast": {"loss": {"contrast": 0.0}},
+    "no thresholds": {"loss": {"just_heard": 0.0}},
     "no alignment": {
         "loss": dict.fromkeys(
-            ("rating", "order", "content_margin", "jnd", "consistency", "same_content"), 0.0
+            (
+                "rating",
+                "order",
+                "content_margin",
+                "jnd",
+                "consistency",
+                "just_heard",
+                "same_content",
+            ),
+            0.0,
         )
     },
     "no encoder": {"evidence": tuple(name for name in EVIDENCE if name not in FROM_ENCODER)},
@@ -59,6 +69,7 @@ LAYER = "layer "
 RESULT_FILE = "agreement.csv"
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T", Study, Ladder)
 
 
 def changed(config: HeadStageConfig, variant: str) -> HeadStageConfig:
@@ -101,11 +112,14 @@ def of_layers(inputs: Inputs, studies: Sequence[Study]) -> tuple[AlignmentSet, l
     have = list(make_metric(replace_layers(inputs.config), inputs.encoder).head.encoder_layers)
     index = [have.index(layer) for layer in kept]
     material = inputs.material
-    slim = AlignmentSet(
-        [replace(s, pairs=pick_layers(s.pairs, index)) for s in material.studies],
-        [replace(ladder, pairs=pick_layers(ladder.pairs, index)) for ladder in material.ladders],
+
+    def slim(found: Sequence[T]) -> list[T]:
+        return [replace(each, pairs=pick_layers(each.pairs, index)) for each in found]
+
+    kept_features = AlignmentSet(
+        slim(material.studies), slim(material.ladders), slim(material.just_heard)
     )
-    return slim, [replace(s, pairs=pick_layers(s.pairs, index)) for s in studies]
+    return kept_features, slim(studies)
 
 
 def replace_layers(config: HeadStageConfig) -> HeadStageConfig:

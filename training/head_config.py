@@ -57,6 +57,7 @@ OBJECTIVES = (
     "content_margin",
     "jnd",
     "consistency",
+    "just_heard",
     "same_content",
     "contrast",
 )
@@ -83,6 +84,8 @@ class AlignLossConfig:
     jnd: float = 0.25
     consistency: float = 0.25
     """Of resampling, a small gain and a small delay."""
+    just_heard: float = 0.3
+    """Of changes that listeners just hear in published experiments, which are to be equally far."""
     order_margin: float = 0.1
     """Least difference of log distance between neighbouring rungs of a ladder."""
     content_log_margin: float = 0.2
@@ -117,6 +120,9 @@ class HeadStageConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     ladders: LadderConfig = field(default_factory=LadderConfig)
     loss: Any = None
+    experiments: tuple[str, ...] = ("a", "e1", "f1", "j1")
+    """Listening experiments of the benchmark whose thresholds are to be equally far: tones in
+    quiet, differences of intensity and of frequency, a probe after a masker."""
     evidence: tuple[str, ...] = EVIDENCE
     """Kinds of evidence that the distance may use; the others weigh nothing, for ablations."""
     n_steps: int = 600

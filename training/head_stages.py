@@ -16,6 +16,7 @@ from benchmarks.datasets import find_root
 from pamt_metric.encoders.mert import MertEncoder
 from training.config import load_config
 from training.data.alignment_set import AlignmentSet, Study, build_alignment_set
+from training.data.just_heard import just_heard_studies
 from training.head_config import AlignConfig, ContrastConfig, HeadStageConfig, JointConfig
 from training.head_model import make_metric
 from training.pretrain_config import PretrainConfig
@@ -92,7 +93,8 @@ def read_inputs(arguments: argparse.Namespace, *, encoder: MertEncoder | None = 
     metric = make_metric(config, encoder)
     with accelerator.main_process_first():
         material = build_alignment_set(metric, config.ladders, corpus, root, arguments.work)
-    return Inputs(config, metric.encoder, material, accelerator)
+    just_heard = just_heard_studies(metric, config.experiments)
+    return Inputs(config, metric.encoder, replace(material, just_heard=just_heard), accelerator)
 
 
 def make_trainer(inputs: Inputs, folder: Path, *, without: Collection[Study] = ()) -> Trainer:
@@ -100,7 +102,7 @@ def make_trainer(inputs: Inputs, folder: Path, *, without: Collection[Study] = (
     metric = make_metric(inputs.config, inputs.encoder)
     left_out = {id(study) for study in without}
     kept = [study for study in inputs.material.studies if id(study) not in left_out]
-    ladders = inputs.material.ladders
-    trainer = Trainer(inputs.config, metric, kept, ladders, folder, accelerator=inputs.accelerator)
+    material = replace(inputs.material, studies=kept)
+    trainer = Trainer(inputs.config, metric, material, folder, accelerator=inputs.accelerator)
     trainer.resume()
     return trainer

@@ -4,6 +4,8 @@ Distances enter as logarithms wherever only their order matters, so that no obje
 making everything larger.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -55,6 +57,15 @@ def jnd_loss(
 def consistency_loss(distance: Float[Tensor, "copy"], *, margin: float) -> Float[Tensor, ""]:
     """Hinge on changes that nobody hears: they must stay under one just-noticeable difference."""
     return functional.relu((distance + TINY).log() + margin).mean()
+
+
+def just_heard_loss(log_distances: Sequence[Float[Tensor, "_pair"]]) -> Float[Tensor, ""]:
+    """Spread of the log distances of changes at listeners' thresholds, experiments counting alike.
+
+    Mean absolute deviation from the mean; each element of the argument is of one experiment.
+    """
+    center = torch.stack([each.mean() for each in log_distances]).mean()
+    return torch.stack([(each - center).abs().mean() for each in log_distances]).mean()
 
 
 def same_content_loss(

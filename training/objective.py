@@ -5,7 +5,8 @@ difference at the masked threshold, less than one for another sample rate, a sma
 contrast between frames of a clip and of its imperceptible copy, the gate between one performance
 and two) and the human ratings in two ways: those of one study act on the whole head, those of all
 studies on the mix of evidence and the clip statistics, for which the transformer's embeddings are
-taken from the last refresh.
+taken from the last refresh. On the mix act, too, changes that listeners just hear in published
+experiments: whatever changed, they are to be equally far.
 
 An objective with weight 0 is not computed. What a step draws does not depend on the weights.
 """
@@ -21,7 +22,7 @@ from pamt_metric.evidence import Encoded, unshared
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import EarTokens
 from training import losses
-from training.data.alignment_set import Ladder, Study
+from training.data.alignment_set import AlignmentSet, Study
 from training.data.families import SEVERE
 from training.data.features import join_tokens, pick_tokens
 from training.data.ladders import MASKED_LEVELS_DB
@@ -52,17 +53,21 @@ class Objective:
         self,
         config: HeadStageConfig,
         model: HeadModel,
-        studies: list[Study],
-        ladders: list[Ladder],
+        material: AlignmentSet,
         processes: Processes,
     ) -> None:
         self.config, self.loss = config, config.all_losses()
         self.model, self.pair = model, model.pair
-        self.studies, self.ladders, self.processes = studies, ladders, processes
+        self.studies, self.ladders = material.studies, material.ladders
+        self.just_heard, self.processes = material.just_heard, processes
         self.neutral = [weight.detach().clone() for weight in self._mix()]
         # The rating loss on the mix needs no hidden states, which are most of the features.
-        self.rated = [study.pairs.without_states().to(model.device) for study in studies]
+        self.rated, self.heard = (
+            [study.pairs.without_states().to(model.device) for study in studies]
+            for studies in (self.studies, self.just_heard)
+        )
         self.cached: list[tuple[Tensor, Tensor]] = []
+        self._refreshed = -1
 
     def total(self, parts: dict[str, Tensor]) -> Tensor:
         """The weighted sum, which is minimised."""
@@ -90,6 +95,7 @@ class Objective:
             ),
             "jnd": lambda: _mean(map(self._jnd, distances, chosen)),
             "consistency": lambda: _mean(map(self._consistency, distances, chosen)),
+            "just_heard": lambda: self._just_heard(step),
             "same_content": lambda: self._same_content(chosen, gates),
             "contrast": lambda: self._contrast(views, frames),
         }
@@ -135,10 +141,9 @@ class Objective:
 
         Mean over the studies of a dataset, then over datasets with their weights.
         """
-        if not self.cached or step % REFRESH_STEPS == 0:
-            self.cached = self._refresh()
+        cached = self._embeddings(step)
         own = [
-            (self._study_rating(n),) if self.processes.mine(n) else None
+            (self._study_rating(n, *cached[n]),) if self.processes.mine(n) else None
             for n in range(len(self.studies))
         ]
         parts: dict[str, list[Tensor]] = {study.dataset: [] for study in self.studies}
@@ -150,17 +155,35 @@ class Objective:
         ]
         return torch.stack(weighted).mean()
 
-    def _study_rating(self, number: int) -> Tensor:
+    def _study_rating(self, number: int, sequence: Tensor, pooled: Tensor) -> Tensor:
         study, pairs = self.studies[number], self.rated[number]
-        sequence, pooled = self.cached[number]
         answer = self.model.answer(study.question, pairs, sequence, pooled)
         return losses.rating_loss(answer, study.human.to(self.model.device))
+
+    def _just_heard(self, step: int) -> Tensor:
+        """How unequal the distances of changes are that listeners just hear."""
+        if not self.just_heard:
+            return torch.zeros((), device=self.model.device)
+        cached = self._embeddings(step)[len(self.studies) :]
+        distances = [
+            self.model.answer("", pairs, *embedding)
+            for pairs, embedding in zip(self.heard, cached, strict=True)
+        ]
+        return losses.just_heard_loss([(each + losses.TINY).log() for each in distances])
+
+    def _embeddings(self, step: int) -> list[tuple[Tensor, Tensor]]:
+        """What the transformer said of every study at the last refresh."""
+        due = step % REFRESH_STEPS == 0 and self._refreshed != step
+        if due or not self.cached:
+            self.cached = self._refresh()
+            self._refreshed = step
+        return self.cached
 
     @torch.no_grad()
     def _refresh(self) -> list[tuple[Tensor, Tensor]]:
         """The sequence's evidence on each study's pairs, and each clip's pooled embedding."""
         own: list[tuple[Tensor, Tensor] | None] = []
-        for number, study in enumerate(self.studies):
+        for number, study in enumerate([*self.studies, *self.just_heard]):
             if not self.processes.mine(number):
                 own.append(None)
                 continue

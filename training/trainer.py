@@ -16,7 +16,7 @@ from torch import nn
 
 from pamt_metric.errors import CheckpointError
 from pamt_metric.metric import Metric
-from training.data.alignment_set import Ladder, Study
+from training.data.alignment_set import AlignmentSet
 from training.head_config import HeadStageConfig
 from training.head_model import HeadModel, fit_head
 from training.objective import Objective
@@ -37,17 +37,16 @@ class Trainer:
         self,
         config: HeadStageConfig,
         metric: Metric,
-        studies: list[Study],
-        ladders: list[Ladder],
+        material: AlignmentSet,
         folder: Path,
         *,
         accelerator: Accelerator | None = None,
     ) -> None:
         self.config, self.folder = config, folder
-        self.studies, self.ladders = studies, ladders
+        self.studies, self.ladders = material.studies, material.ladders
         self.accelerator = accelerator or make_accelerator(config.mixed_precision)
         self.processes = Processes(self.accelerator)
-        fit_head(metric.head, studies)  # on the processor, where the features are
+        fit_head(metric.head, self.studies)  # on the processor, where the features are
         self.metric = metric.to(self.accelerator.device)
         self.model = HeadModel(metric.head, metric.pair).to(self.accelerator.device)
         optimiser = torch.optim.AdamW(
@@ -63,7 +62,7 @@ class Trainer:
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
         self.optimiser = self.accelerator.prepare(optimiser)
-        self.objective = Objective(config, self.model, studies, ladders, self.processes)
+        self.objective = Objective(config, self.model, material, self.processes)
         self.step = 0
 
     def _rate(self, step: int) -> float:

@@ -39,6 +39,7 @@ def test_variants_change_what_they_are_named_for():
         "loss.content_margin",
         "loss.jnd",
         "loss.consistency",
+        "loss.just_heard",
         "loss.same_content",
     }
     assert set(EVIDENCE) - set(difference("no encoder")["evidence"]) == {"sequence", "own"}

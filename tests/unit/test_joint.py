@@ -10,11 +10,11 @@ import torch
 from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import EVIDENCE
 from tests.support import signals
-from training import crossval
+from training import crossval, losses
 from training.data.alignment_set import AlignmentSet, Ladder, Study
 from training.data.features import clip_features, pair_features
 from training.data.ladders import MASKED_NOISE
-from training.head_config import HeadConfig, JointConfig
+from training.head_config import OBJECTIVES, HeadConfig, JointConfig, LossConfig
 from training.head_model import make_metric
 from training.head_stages import Inputs
 from training.processes import make_accelerator
@@ -52,7 +52,10 @@ def make_trainer(tiny_metric, material, tmp_path):
         metric = copy.deepcopy(tiny_metric)
         metric.head.requires_grad_(True)
         metric.pair.requires_grad_(True)
-        return Trainer(CONFIG, metric, *material, tmp_path / folder)
+        studies, ladders = material
+        just_heard = [replace(studies[0], dataset="just heard")]
+        found = AlignmentSet(studies, ladders, just_heard)
+        return Trainer(CONFIG, metric, found, tmp_path / folder)
 
     return make
 
@@ -96,6 +99,7 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
         "content_margin",
         "jnd",
         "consistency",
+        "just_heard",
         "same_content",
         "contrast",
         "gradient_norm",
@@ -108,6 +112,22 @@ def test_a_step_changes_every_trained_part_and_no_frozen_one(make_trainer):
         for key in same
         if key.endswith("pool_score.bias")  # softmax does not see it
     }
+
+
+def test_just_heard_changes_become_equally_far(tiny_metric, material, tmp_path):
+    """Of three pairs of a 'listening experiment', whose distances differ, by that objective."""
+    studies, ladders = material
+    heard = replace(studies[0], dataset="just heard")
+    only = LossConfig(**dict.fromkeys(OBJECTIVES, 0.0) | {"just_heard": 1.0})
+    config = replace(CONFIG, n_steps=60, n_warmup_steps=1, loss=only)
+    metric = copy.deepcopy(tiny_metric)
+    metric.pair.requires_grad_(True)
+    trainer = Trainer(config, metric, AlignmentSet(studies, ladders, [heard]), tmp_path / "run")
+    spread = [trainer.train_step()["just_heard"] for _ in range(config.n_steps)]
+    assert spread[-1] < 0.8 * spread[0]
+    with torch.no_grad():
+        distance = (trainer.model.distances(heard.pairs) + losses.TINY).log()
+    assert spread[-1] == pytest.approx((distance - distance.mean()).abs().mean().item(), rel=0.1)
 
 
 def test_reports(make_trainer, material):

@@ -32,6 +32,14 @@ class TestRatingLoss:
         assert torch.isfinite(distance.grad).all()
 
 
+def test_just_heard_loss_is_the_mean_deviation_experiments_counting_alike():
+    one, many = torch.tensor([2.0]), torch.tensor([0.0, 1.0, 1.0, 2.0])
+    # Means 2 and 1, centre 1.5: deviations 0.5, and 1.5, 0.5, 0.5, 0.5.
+    assert losses.just_heard_loss([one, many]).item() == pytest.approx(0.5 * (0.5 + 0.75))
+    assert losses.just_heard_loss([one + 3.0, many + 3.0]).item() == pytest.approx(0.625)
+    assert losses.just_heard_loss([one, one.repeat(4)]).item() == 0.0
+
+
 def test_order_loss_is_a_hinge_on_log_distances():
     milder, stronger = torch.tensor([1.0, 1.0]), torch.tensor([math.e, 1.0])
     # The first pair is a whole unit apart; the second misses its margin of 0.1.

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,11 @@ class Ladder:
 
 @dataclass(frozen=True)
 class AlignmentSet:
-    """All studies of the train split and all ladders."""
+    """All studies of the train split, all ladders, and changes that listeners just hear."""
 
     studies: list[Study]
     ladders: list[Ladder]
+    just_heard: list[Study] = field(default_factory=list)
 
 
 STUDY_KEYS = ["dataset", "study", "group", "question"]

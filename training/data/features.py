@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from pamt_metric.evidence import ALIGNED_MEANS, Encoded, aligned_means, frame_weight, unshared
 from pamt_metric.head import Embedding
-from pamt_metric.metric import Metric
+from pamt_metric.metric import Level, Metric
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.frames import n_frames
 
@@ -83,8 +83,10 @@ def pick_layers(pairs: PairSet, index: Sequence[int]) -> PairSet:
 
 
 @torch.no_grad()
-def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel time"]]) -> ClipSet:
-    """Tokens and hidden states of mono or stereo clips at the metric's listening level.
+def clip_features(
+    metric: Metric, waveforms: Sequence[Float[Tensor, "channel time"]], *, level: Level = "match"
+) -> ClipSet:
+    """Tokens and hidden states of mono or stereo clips, by default at the metric's listening level.
 
     Hidden states are kept in half precision.
     """
@@ -95,7 +97,7 @@ def clip_features(metric: Metric, waveforms: Sequence[Float[Tensor, "channel tim
         batch, lengths = waveforms[start : start + _BATCH], sizes[start : start + _BATCH]
         longest = int(lengths.max())
         padded = torch.stack([functional.pad(w, (0, longest - w.shape[-1])) for w in batch])
-        leveled, _, _ = metric.to_listening_level(padded, lengths, "match")
+        leveled, _, _ = metric.to_listening_level(padded, lengths, level)
         tokens.append(metric.ear(leveled, lengths, n_frame=n_frame))
         hidden = metric.hidden_states(leveled, lengths).half()
         states.append(functional.pad(hidden, (0, 0, 0, n_frame - hidden.shape[2])))

@@ -88,6 +88,14 @@ class ForwardMasking:
     def keys(self) -> Sequence[Key]:
         return [each.key for hz in self.frequencies for each in self.conditions(hz, 0.0)]
 
+    def for_listeners(self) -> list[Condition]:
+        """All conditions, with the probe 10 dB over the listeners' mean threshold."""
+        return [
+            each
+            for hz in self.frequencies
+            for each in self.conditions(hz, PROBE_THRESHOLDS[hz] + PROBE_SENSATION_LEVEL)
+        ]
+
     def measure(self, subject: Subject) -> Iterator[tuple[Key, Point]]:
         for hz in self.frequencies:
             quiet = threshold(short_probe(hz), subject)
@@ -99,11 +107,7 @@ class ForwardMasking:
             yield from Detection(conditions).measure(subject)
 
     def orderings(self, human: Mapping[Key, HumanPoint], scale: Scale) -> Iterator[Ordering]:
-        conditions = [
-            each
-            for hz in self.frequencies
-            for each in self.conditions(hz, PROBE_THRESHOLDS[hz] + PROBE_SENSATION_LEVEL)
-        ]
+        conditions = self.for_listeners()
         # Over different probes a level of the masker says little: each frequency for itself.
         for hz in self.frequencies:
             mine = [key for key in self.anchors if key[0] == f"{hz:g} Hz"]

@@ -92,5 +92,5 @@ def _around() -> Float[Tensor, "band moment"]:
 
 @lru_cache
 def _precision() -> Float[Tensor, "band"]:
-    """s of each band, in Cam."""
+    """The least shift that is heard, s, of each band in Cam."""
     return PRECISION_CAM * (1.0 + (center_frequencies() / PHASE_LOCKING_HZ).square())
