@@ -25,9 +25,8 @@ from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
 MEANS = (*ALIGNED_MEANS, *POOLED)
-TYPICAL = dict(
-    zip(EVIDENCE, (0.34, 1.7, 1.2, 0.59, 0.26, 0.16, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True)
-)
+ALIGNED_TYPICAL = (0.34, 1.7, 1.2, 0.59, 0.26, 0.16, 0.3, 10.0, 0.57, 1.0)
+TYPICAL = dict(zip(EVIDENCE, (*ALIGNED_TYPICAL, *[1.0 for _ in POOLED]), strict=True))
 TYPICAL_HALF = {"loudness": 0.22, "masked": 1.1, "level": 0.77}
 GATE_CENTER = 0.13
 
