@@ -96,6 +96,6 @@ def _around() -> Float[Tensor, "band moment"]:
 
 @lru_cache
 def _precision() -> Float[Tensor, "band"]:
-    """s of each band, in Cam."""
+    """The least shift that is heard, s, by band, in Cam."""
     with torch.inference_mode(mode=False):
         return PRECISION_CAM * (1.0 + (center_frequencies() / PHASE_LOCKING_HZ).square())
