@@ -17,7 +17,7 @@ from pamt_metric.evidence import (
 )
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import Ear
-from pamt_metric.psychoacoustics.scales import N_BANDS
+from pamt_metric.psychoacoustics.scales import N_BANDS, center_frequencies
 from tests.support import signals
 
 INNER = slice(8, -8)
@@ -161,6 +161,31 @@ class TestSums:
 
 
 class TestPlace:
+    def test_hand_computed(self):
+        a, b = changed([0.0] * 12)
+        band = 30
+        excitation, loudness = (torch.zeros(2, 1, 12, N_BANDS, dtype=torch.float64) for _ in "ab")
+        excitation[..., band] = 1e6
+        excitation[1, ..., band + 1] = 2e6
+        loudness[0, ..., band], loudness[1, ..., band] = 2.0, 1.0
+        a, b = (
+            replace(
+                side,
+                tokens=replace(side.tokens, excitation=x, loudness=y, threshold=0 * x + 1e6 / 3.0),
+            )
+            for side, x, y in zip((a, b), excitation, loudness, strict=True)
+        )
+        # From 0 to the centre of gravity of 1 and of 2^2 half a Cam on.
+        hz = center_frequencies()[band].item()
+        square = (0.5 * 4.0 / 5.0 / (0.013 * (1.0 + (hz / 3000.0) ** 2))) ** 2
+        square /= 1.0 + square / 30.0**2
+        # Both hold 2 times 1 of 3 sone and a floor of 0.1; an excitation of three times the
+        # threshold is heard to 3 / 4.
+        expected = 2.0 / 3.1 * 0.75 * square
+        found = evidence_maps(a, b)["place"][0, 6]
+        assert found.mean().item() == pytest.approx(expected, rel=1e-4)
+        assert found[band].item() == found.sum().item()
+
     def place(self, a, b):
         return evidence_maps(a, b)["place"][0, INNER].mean().item()
 
