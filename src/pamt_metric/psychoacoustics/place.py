@@ -64,7 +64,7 @@ def place(
         loudness: specific loudness in sone per Cam; what is silent does not count.
     """
     square = (excitation + INTENSITY_FLOOR).square()
-    # In bfloat16 a place would be known to a tenth of a band only.
+    # bfloat16 keeps two digits, too few for a hundredth of a Cam.
     with torch.autocast(square.device.type, enabled=False):
         total, moment = (square @ _around().to(square)).split(N_BANDS, dim=-1)
     center = moment / total

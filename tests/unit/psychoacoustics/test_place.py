@@ -110,8 +110,9 @@ class TestMemory:
     def test_ends_with_the_clip(self) -> None:
         tokens = hear(signals.tone(0.3))
         alone = place_of(tokens.excitation, tokens.loudness)
-        padded = [torch.nn.functional.pad(x, (0, 0, 0, 11)) for x in (tokens.excitation,) * 2]
-        padded[1] = torch.nn.functional.pad(tokens.loudness, (0, 0, 0, 11))
+        padded = [
+            torch.nn.functional.pad(x, (0, 0, 0, 11)) for x in (tokens.excitation, tokens.loudness)
+        ]
         n_frame = tokens.loudness.shape[1]
         for found, expected in zip(place_of(*padded), alone, strict=True):
             # The same sums, in other blocks: float32 rounding.
