@@ -1,4 +1,4 @@
-"""An error in a stage fails a conformance test: six constants are changed, one at a time."""
+"""An error in a stage fails a conformance test: constants are changed, one at a time."""
 
 import importlib
 from collections.abc import Callable
@@ -13,9 +13,15 @@ from pamt_metric.psychoacoustics import (
     masking,
     measures,
     outer_ear,
+    place,
     scales,
 )
-from tests.conformance import test_loudness, test_masking, test_timbre
+from tests.conformance import (
+    test_frequency_discrimination,
+    test_loudness,
+    test_masking,
+    test_timbre,
+)
 
 roughness = importlib.import_module("pamt_metric.psychoacoustics.roughness")
 
@@ -26,6 +32,7 @@ CACHES = (
     roughness._kernel,
     measures._ear_of,
     measures._fluctuation,
+    place._precision,
 )
 
 
@@ -50,6 +57,10 @@ def _forward() -> None:
     test_masking.test_forward_masking_is_within_one_sd_of_listeners(1000)
 
 
+def _shift_of(hz: int) -> Callable[[], None]:
+    return lambda: test_frequency_discrimination.test_a_shift_that_is_just_heard_is_one_unit(hz)
+
+
 def _shifted() -> torch.Tensor:
     cam = scales.hz_to_erb_number(scales.center_frequencies())
     return scales.erb_number_to_hz(cam + 1.0)
@@ -66,6 +77,14 @@ MUTATIONS = {
         "_RATES_HZ",
         tuple(rate / 3.0 for rate in roughness._RATES_HZ),
         test_timbre.test_roughness_over_rate,
+    ),
+    "place is coarse": (place, "PRECISION_CAM", 0.039, _shift_of(1000)),
+    "place is precise beyond phase locking": (place, "PHASE_LOCKING_HZ", 9000.0, _shift_of(4000)),
+    "place forgets within 40 ms": (
+        place,
+        "MEMORY_FRAMES",
+        3,
+        test_frequency_discrimination.test_two_tokens_of_one_noise_lie_at_the_same_place,
     ),
 }
 

@@ -25,9 +25,8 @@ from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
 MEANS = (*ALIGNED_MEANS, *POOLED)
-TYPICAL = dict(
-    zip(EVIDENCE, (0.34, 1.7, 1.2, 0.59, 0.26, 0.16, 0.3, 1.0, *[1.0 for _ in POOLED]), strict=True)
-)
+ALIGNED_TYPICAL = (0.34, 1.7, 1.2, 0.59, 0.26, 0.16, 0.3, 10.0, 0.57, 1.0)
+TYPICAL = dict(zip(EVIDENCE, (*ALIGNED_TYPICAL, *[1.0 for _ in POOLED]), strict=True))
 TYPICAL_HALF = {"loudness": 0.22, "masked": 1.1, "level": 0.77}
 GATE_CENTER = 0.13
 
@@ -98,6 +97,40 @@ class TestCombine:
         milder = combine(pair, cue=0.1, **dict.fromkeys(MEANS, 0.1))
         stronger = combine(pair, cue=0.1, **(dict.fromkeys(MEANS, 0.1) | {kind: 0.2}))
         assert milder < stronger
+
+
+@pytest.fixture(scope="module")
+def clicked(tiny_metric):
+    """A piece, and a copy with soft noise throughout and a click in its middle."""
+    piece = signals.piece(2.0, seed=1)
+    copy = signals.with_noise(piece, 50.0)
+    copy[48_000:48_100] += 0.5
+    lengths = torch.tensor([len(piece)])
+    return [tiny_metric.encode(x[None, None], lengths) for x in (piece, copy)]
+
+
+class TestMap:
+    @pytest.mark.parametrize("kind", ALIGNED)
+    def test_of_one_kind_sums_to_the_distance(self, clicked, kind):
+        pair = PairDistance().requires_grad_(False)
+        pair.log_same_weight -= 99.0
+        pair.log_same_weight[ALIGNED.index(kind)] = 0.0
+        pair.log_gate_center += 99.0
+        found = pair.explain(*clicked)
+        assert found.distance.item() > 1e-3
+        # Sums of float32 in another order.
+        assert found.band_map.sum().item() == pytest.approx(found.distance.item(), rel=1e-4)
+        assert found.distance.item() == pytest.approx(pair(*clicked).item(), rel=1e-6)
+
+    def test_a_click_draws_it_to_its_moment(self, clicked):
+        pair = PairDistance().requires_grad_(False)
+        shares = []
+        for log_weight in (-99.0, 0.0, 2.0):
+            pair.log_same_weight[ALIGNED.index("standout")] = log_weight
+            by_frame = pair.explain(*clicked).band_map[0].sum(-1)
+            shares.append((by_frame[72:78].sum() / by_frame.sum()).item())
+        # Without evidence that stands out, with it, and with much of it.
+        assert shares[0] + 0.1 < shares[1] < shares[2] - 0.1
 
 
 class TestUnshared:

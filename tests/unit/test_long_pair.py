@@ -9,6 +9,7 @@ import torch
 
 from pamt_metric import audio, clip_pair, long_clip, long_pair, recording
 from pamt_metric.errors import InputError
+from pamt_metric.resample import resample
 from pamt_metric.spool import Spool
 from tests.support import signals
 from tests.support.audio_files import ffmpeg, needs_ffmpeg
@@ -37,6 +38,8 @@ def stereo():
 def pairs():
     a = stereo()
     noisy = a + 0.01 * signals.noise(SECONDS, rms=1.0)
+    clicked = a.clone()
+    clicked[:, 9 * RATE : 9 * RATE + 100] += 0.5
     silent_inside = noisy.clone()
     silent_inside[:, 5 * RATE : 12 * RATE] = 0.0
     return {
@@ -45,6 +48,8 @@ def pairs():
         "lag the other way": (a[:, 7001:], noisy),
         "shorter by blocks": (a, noisy[:, : 8 * RATE]),
         "silence inside": (a, silent_inside),
+        "a click": (a, clicked),
+        "another pitch": (a, resample(a, 48_000, 47_500)),
         "mono": (a, noisy[:1]),
         "another piece": (a[:1], signals.piece(SECONDS, seed=7)[None]),
         "silence": (a, torch.zeros_like(a)),

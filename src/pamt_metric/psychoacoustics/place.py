@@ -64,7 +64,9 @@ def place(
         loudness: specific loudness in sone per Cam; what is silent does not count.
     """
     square = (excitation + INTENSITY_FLOOR).square()
-    total, moment = (square @ _around().to(square)).split(N_BANDS, dim=-1)
+    # bfloat16 keeps two digits, too few for a hundredth of a Cam.
+    with torch.autocast(square.device.type, enabled=False):
+        total, moment = (square @ _around().to(square)).split(N_BANDS, dim=-1)
     center = moment / total
     moments = torch.cat([loudness, loudness * center, loudness * center.square()], dim=-1)
     weight, first, second = moving_sum(moments, MEMORY_FRAMES, dim=1).split(N_BANDS, dim=-1)
@@ -84,13 +86,16 @@ def squared_move(a: Place, b: Place) -> Float[Tensor, "batch frame band"]:
 @lru_cache
 def _around() -> Float[Tensor, "band moment"]:
     """Sums over the neighbours of each band, and over neighbours times their distance in Cam."""
-    band = torch.arange(N_BANDS)
-    distance = band[:, None] - band[None, :]
-    near = (distance.abs() <= REACH_BANDS).double()
-    return torch.cat([near, near * distance * CAM_STEP], dim=1)
+    # Cached tensors outlive the caller: made in inference mode they could never meet autograd.
+    with torch.inference_mode(mode=False):
+        band = torch.arange(N_BANDS)
+        distance = band[:, None] - band[None, :]
+        near = (distance.abs() <= REACH_BANDS).double()
+        return torch.cat([near, near * distance * CAM_STEP], dim=1)
 
 
 @lru_cache
 def _precision() -> Float[Tensor, "band"]:
-    """The least shift that is heard, s, of each band in Cam."""
-    return PRECISION_CAM * (1.0 + (center_frequencies() / PHASE_LOCKING_HZ).square())
+    """The least shift that is heard, s, by band, in Cam."""
+    with torch.inference_mode(mode=False):
+        return PRECISION_CAM * (1.0 + (center_frequencies() / PHASE_LOCKING_HZ).square())
