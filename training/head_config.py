@@ -84,7 +84,7 @@ class AlignLossConfig:
     jnd: float = 0.25
     consistency: float = 0.25
     """Of resampling, a small gain and a small delay."""
-    just_heard: float = 0.3
+    just_heard: float = 0.1
     """Of changes that listeners just hear in published experiments, which are to be equally far."""
     order_margin: float = 0.1
     """Least difference of log distance between neighbouring rungs of a ladder."""

@@ -20,7 +20,7 @@ mkdir -p "$work"
         --start "$work/encoder" --work "$work/further"
     $launch -m training joint $run $features
     $python -m training calibrate $run $features
-    $python -m training publish $run --model-name pamt-mini --model-version 0.4.0 \
+    $python -m training publish $run --model-name pamt-mini --model-version 0.5.0 \
         --command training/reproduce.sh --output "$work/release"
 }
 # The bundled model has a model card of its own.
