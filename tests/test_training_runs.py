@@ -39,6 +39,7 @@ MEETINGS = {
     ),
 }
 TIMEOUT_S = 180
+LAST_WORDS = {"joint": "on what it was trained on", "pretrain": "finished at step"}
 
 pytestmark = pytest.mark.slow
 
@@ -205,6 +206,8 @@ def on_two_nodes(root, meeting, *arguments):
             for agent in agents:
                 agent.terminate()  # does nothing to one that has ended
     assert [agent.returncode for agent in agents] == [0, 0], logs
+    # Only the first process of a run says how it ended: two runs of one process both would.
+    assert sum(LAST_WORDS[arguments[0]] in log for log in logs) == 1, logs
 
 
 @pytest.mark.parametrize("line", [3, 8])
