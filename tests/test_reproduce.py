@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,8 +65,9 @@ def made_up_data(folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, data: Path, name: str, **more: str) -> subprocess.Popen[str]:
-    """The script in a process group of its own; WORK and MODEL below the name."""
+@contextmanager
+def script(folder: Path, data: Path, name: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """The script, with WORK and MODEL below the name; SIGKILL to all of it at the end."""
     environment = os.environ | {
         "PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
@@ -72,7 +75,7 @@ def start(folder: Path, data: Path, name: str, **more: str) -> subprocess.Popen[
         "CONFIGS": str(folder / "configs"),
         "MODEL": str(folder / name / "model"),
     }
-    return subprocess.Popen(
+    with subprocess.Popen(
         [ROOT / SCRIPT, data, folder / name / "work"],
         env=environment | more,
         cwd=ROOT,
@@ -80,25 +83,31 @@ def start(folder: Path, data: Path, name: str, **more: str) -> subprocess.Popen[
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def finish(process: subprocess.Popen[str]) -> None:
-    with process:
+def finish(folder: Path, data: Path, name: str) -> None:
+    with script(folder, data, name) as process:
         log, _ = process.communicate()
     assert process.returncode == 0, log
 
 
-def kill_at(process: subprocess.Popen[str], losses: Path, lines: int) -> None:
-    with process:
-        while not (losses.is_file() and losses.read_text().count("\n") >= lines):
+def kill_at(folder: Path, data: Path, name: str, losses: str, lines: int) -> None:
+    path = folder / name / "work" / losses
+    with script(folder, data, name) as process:
+        while not (path.is_file() and path.read_text().count("\n") >= lines):
             assert process.poll() is None, process.communicate()
             time.sleep(0.005)
-        os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # some twenty processes, one after the other
 @pytest.mark.parametrize("kind", ["made-up", "real"])
 def test_the_script_makes_a_model_and_after_sigkill_the_same(tmp_path, kind):
     data = real_data() if kind == "real" else made_up_data(tmp_path / "data")
@@ -113,7 +122,7 @@ def test_the_script_makes_a_model_and_after_sigkill_the_same(tmp_path, kind):
     (configs / "joint-mini.yaml").write_text(JOINT.format(recordings_share=share))
     bundled = [(BUNDLED / name).read_bytes() for name in FILES]
 
-    finish(start(tmp_path, data, "whole"))
+    finish(tmp_path, data, "whole")
     metric = pamt.load(tmp_path / "whole" / "model")
     piece = signals.piece(1.0, seed=1, sample_rate=RATE)
     copies = [piece, signals.with_noise(piece, 20.0), signals.with_noise(piece, 0.0)]
@@ -124,9 +133,9 @@ def test_the_script_makes_a_model_and_after_sigkill_the_same(tmp_path, kind):
     assert len(corpora) == 2, corpora  # the second one is not rendered twice
 
     for losses, lines in KILLS:
-        kill_at(start(tmp_path, data, "killed"), tmp_path / "killed" / "work" / losses, lines)
+        kill_at(tmp_path, data, "killed", losses, lines)
         assert not any((tmp_path / "killed" / "model").iterdir())
-    finish(start(tmp_path, data, "killed"))
+    finish(tmp_path, data, "killed")
     for name in FILES:
         found = (tmp_path / "killed" / "model" / name).read_bytes()
         assert found == (tmp_path / "whole" / "model" / name).read_bytes(), name
@@ -134,8 +143,7 @@ def test_the_script_makes_a_model_and_after_sigkill_the_same(tmp_path, kind):
 
 
 def test_other_configurations_never_replace_the_bundled_model(tmp_path):
-    process = start(tmp_path, tmp_path, "refused", MODEL="")
-    with process:
+    with script(tmp_path, tmp_path, "refused", MODEL="") as process:
         log, _ = process.communicate()
     assert process.returncode == 2
     assert "MODEL names the folder of the result" in log
