@@ -1,10 +1,12 @@
-"""Whole runs of stages through their command: killed and resumed, and over two processes."""
+"""Whole runs of stages through their command: killed and resumed, over processes and nodes."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import PIPE
 
@@ -25,6 +27,19 @@ LAUNCHERS = (
     ("torchrun", "--standalone", "--nproc-per-node", "2"),
     ("accelerate", "launch", "--cpu", "--num_processes", "2", "--main_process_port", "0"),
 )
+# How the agents of several nodes find each other, by rank and port; the second as in the README.
+MEETINGS = {
+    "static": lambda rank, port: (
+        *("--node-rank", rank, "--master-addr", "127.0.0.1", "--master-port", port),
+    ),
+    "c10d": lambda _, port: (
+        *("--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}"),
+        # By default a node is known by its host name, which need not resolve.
+        *("--local-addr", "127.0.0.1"),
+    ),
+}
+TIMEOUT_S = 180
+LAST_WORDS = {"joint": "on what it was trained on", "pretrain": "finished at step"}
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +171,45 @@ def assert_close(found, expected):
         assert found[place] == pytest.approx(values, rel=TOLERANCE, abs=TOLERANCE), place
 
 
+def launched(root, launcher, *arguments):
+    """A launcher that starts a stage, as a shell would, with its log."""
+    name, *options = launcher
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "HF_HOME": str(root / "no-defaults-of-the-user"),
+    }
+    return subprocess.Popen(
+        [Path(sys.executable).with_name(name), *options, "-m", "training", *arguments],
+        env=os.environ | environment,
+        stdout=PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def on_two_nodes(root, meeting, *arguments):
+    """Run a stage under two agents of torchrun with one process each, as on two machines."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    launchers = [
+        ("torchrun", "--nnodes", "2", "--nproc-per-node", "1", *MEETINGS[meeting](rank, port))
+        for rank in ("0", "1")
+    ]
+    with ExitStack() as nodes:
+        agents = [nodes.enter_context(launched(root, x, *arguments)) for x in launchers]
+        try:
+            logs = [agent.communicate(timeout=TIMEOUT_S)[0] for agent in agents]
+        finally:
+            for agent in agents:
+                agent.terminate()  # does nothing to one that has ended
+    assert [agent.returncode for agent in agents] == [0, 0], logs
+    # Only the first process of a run says how it ended: two runs of one process both would.
+    assert sum(LAST_WORDS[arguments[0]] in log for log in logs) == 1, logs
+
+
 @pytest.mark.parametrize("line", [3, 8])
 def test_killed_pretraining_ends_as_one_that_was_not(root, pretrain, encoder, line):
     name = f"killed-{line}"
@@ -274,23 +328,26 @@ def test_joint_training_on_two_processes_takes_the_steps_of_one(root, train_head
 
 @pytest.mark.parametrize("launcher", LAUNCHERS, ids=lambda words: words[0])
 def test_a_launcher_s_processes_take_the_steps_of_one(root, joint, head_arguments, launcher):
-    name, *options = launcher
-    program = Path(sys.executable).with_name(name)
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "HF_HOME": str(root / "no-defaults-of-the-user"),
-    }
-    done = subprocess.run(
-        [program, *options, "-m", "training", "joint", *head_arguments, "--name", name],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    name = launcher[0]
+    with launched(root, launcher, "joint", *head_arguments, "--name", name) as process:
+        log, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, log
     assert_close(losses(root / "heads" / name), losses(joint))
+
+
+@pytest.mark.parametrize("meeting", MEETINGS)
+def test_two_nodes_take_the_steps_of_one_process(root, joint, head_arguments, meeting):
+    name = f"nodes-{meeting}"
+    on_two_nodes(root, meeting, "joint", *head_arguments, "--name", name)
+    assert_close(losses(root / "heads" / name), losses(joint))
+
+
+def test_pretraining_on_two_nodes_takes_the_steps_of_one_process(root, encoder):
+    """From an empty folder: one node renders the corpus while the other waits."""
+    work = root / "nodes"
+    arguments = ["--config", root / "pretrain.yaml", "--data", root / "data", "--work", work]
+    on_two_nodes(root, "c10d", "pretrain", *arguments)
+    assert_close(losses(work), losses(encoder.parent))
 
 
 def test_alignment_goes_on_from_contrast(root, train_head, joint):
