@@ -31,7 +31,13 @@ from training.data.alignment_set import AlignmentSet, Ladder, Study, rated_studi
 from training.data.features import pick_layers
 from training.head_config import HeadStageConfig
 from training.head_model import make_metric
-from training.head_stages import Inputs, make_parser, make_trainer, read_inputs
+from training.head_stages import (
+    Inputs,
+    make_parser,
+    make_trainer,
+    read_inputs,
+    with_all_layers,
+)
 from training.trainer import run
 
 FULL = "full"
@@ -62,6 +68,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "no ear": {"evidence": FROM_ENCODER, "head": {"groups": ()}},
     "pooled only": {"evidence": POOLED},
     "sequence only": {"evidence": ALIGNED},
+    "all layers": {"head": {"encoder_layers": ()}},
     RANDOM_ENCODER: {},
 }
 """What each variant changes; one more for each layer of the encoder is made as it is asked for."""
@@ -109,7 +116,7 @@ def of_layers(inputs: Inputs, studies: Sequence[Study]) -> tuple[AlignmentSet, l
     kept = inputs.config.head.encoder_layers
     if not kept:
         return inputs.material, list(studies)
-    have = list(make_metric(replace_layers(inputs.config), inputs.encoder).head.encoder_layers)
+    have = list(make_metric(with_all_layers(inputs.config), inputs.encoder).head.encoder_layers)
     index = [have.index(layer) for layer in kept]
     material = inputs.material
 
@@ -122,15 +129,10 @@ def of_layers(inputs: Inputs, studies: Sequence[Study]) -> tuple[AlignmentSet, l
     return kept_features, slim(studies)
 
 
-def replace_layers(config: HeadStageConfig) -> HeadStageConfig:
-    """The same with the layers that the features hold."""
-    return replace(config, head=replace(config.head, encoder_layers=()))
-
-
 def held_out_studies(inputs: Inputs, root: Path, folder: Path) -> tuple[list[Study], pd.DataFrame]:
     """Features of the held-out studies, from a file of this encoder once they were computed."""
     table = load(root, split=HELD_OUT)
-    metric = make_metric(replace_layers(inputs.config), inputs.encoder)
+    metric = make_metric(with_all_layers(inputs.config), inputs.encoder)
     return studies_of(metric, table, folder / "held-out"), table
 
 
@@ -154,7 +156,7 @@ def main() -> None:
     folder = arguments.work / (arguments.name or "ablations")
     folder.mkdir(parents=True, exist_ok=True)
     root = find_root(arguments.data)
-    full = read_inputs(arguments)
+    full = read_inputs(arguments, all_layers=True)
     parts = []
     for variant in arguments.variants:
         path = folder / f"{variant.replace(' ', '-')}.csv"
@@ -162,7 +164,7 @@ def main() -> None:
             inputs = replace(full, config=changed(full.config, variant))
             if variant == RANDOM_ENCODER:
                 encoder = random_encoder(full.encoder, seed=full.config.seed)
-                inputs = read_inputs(arguments, encoder=encoder)
+                inputs = read_inputs(arguments, encoder=encoder, all_layers=True)
             studies, table = held_out_studies(inputs, root, folder)
             material, studies = of_layers(inputs, studies)
             inputs = replace(inputs, material=material)

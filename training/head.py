@@ -3,22 +3,31 @@
     python -m training head --encoder m-a-p/MERT-v1-95M --data ROOT --work DIR --output DIR \
         --model-name pamt-95m --model-version 0.1.0 [--push OWNER/NAME]
 
-Layers, width and sample rate are read from the encoder. Resumes from WORK.
+Layers, width and sample rate are read from the encoder, and the configuration is `head.yaml`, not
+that of pamt-mini, whose head reads one layer. Resumes from WORK.
 """
 
+import argparse
+
 from training.calibrate import write_calibration
-from training.head_stages import make_parser, make_trainer, read_inputs, run_folder
+from training.head_stages import CONFIGS, make_parser, make_trainer, read_inputs, run_folder
 from training.publish import add_release_arguments, load_trained, publish
 from training.trainer import run
 
 
-def main() -> None:
-    """Command line of these stages."""
+def make_head_parser() -> argparse.ArgumentParser:
+    """Arguments of these stages."""
     parser = make_parser(
         "Train a head on an encoder, and write the model's repository.", stage="joint"
     )
+    parser.set_defaults(config=CONFIGS / "head.yaml")
     add_release_arguments(parser)
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Command line of these stages."""
+    arguments = make_head_parser().parse_args()
     inputs = read_inputs(arguments)
     trainer = make_trainer(inputs, run_folder(arguments))
     run(trainer)

@@ -78,10 +78,13 @@ class Inputs:
     accelerator: Accelerator
 
 
-def read_inputs(arguments: argparse.Namespace, *, encoder: MertEncoder | None = None) -> Inputs:
+def read_inputs(
+    arguments: argparse.Namespace, *, encoder: MertEncoder | None = None, all_layers: bool = False
+) -> Inputs:
     """The configuration, the encoder and the features, from the cache where they are known.
 
-    Another encoder than the arguments name may be given.
+    Another encoder than the arguments name may be given. With `all_layers` the features hold every
+    layer that a head could read, whatever the configuration names.
     """
     root = find_root(arguments.data)
     config = read_stage_config(arguments)
@@ -90,11 +93,17 @@ def read_inputs(arguments: argparse.Namespace, *, encoder: MertEncoder | None = 
     corpus = load_config(arguments.pretrain, PretrainConfig).corpus
     accelerator = make_accelerator(config.mixed_precision)
     encoder = encoder or MertEncoder.from_pretrained(arguments.encoder)
-    metric = make_metric(config, encoder)
+    metric = make_metric(with_all_layers(config) if all_layers else config, encoder)
     with accelerator.main_process_first():
         material = build_alignment_set(metric, config.ladders, corpus, root, arguments.work)
-    just_heard = just_heard_studies(metric, config.experiments)
+    wanted = config.experiments if config.all_losses().just_heard else ()
+    just_heard = just_heard_studies(metric, wanted)
     return Inputs(config, metric.encoder, replace(material, just_heard=just_heard), accelerator)
+
+
+def with_all_layers(config: HeadStageConfig) -> HeadStageConfig:
+    """The same, the head reading as many layers as a configuration that names none."""
+    return replace(config, head=replace(config.head, encoder_layers=()))
 
 
 def make_trainer(inputs: Inputs, folder: Path, *, without: Collection[Study] = ()) -> Trainer:

@@ -76,6 +76,22 @@ def test_one_layer_is_taken_out_of_the_features_of_all(tiny_metric, study):
     assert head(expected.float(), study.pairs.clips.tokens).sequence.isfinite().all()
 
 
+def test_where_the_release_reads_one_layer_a_variant_may_read_another(tiny_metric, study):
+    release = ablations.changed(CONFIG, "layer 0")
+    for variant, layers in (("layer 1", [1]), (ablations.FULL, [0]), ("all layers", None)):
+        inputs = Inputs(
+            ablations.changed(release, variant),
+            tiny_metric.encoder,
+            AlignmentSet([study], [], [study]),
+            make_accelerator("no"),
+        )
+        material, _ = ablations.of_layers(inputs, [study])
+        states = study.pairs.clips.states
+        expected = states if layers is None else states[:, layers]
+        for part in (material.studies, material.just_heard):
+            assert torch.equal(part[0].pairs.clips.states, expected)
+
+
 def test_without_layers_of_its_own_a_variant_keeps_the_features(tiny_metric, study):
     inputs = Inputs(CONFIG, tiny_metric.encoder, AlignmentSet([study], []), make_accelerator("no"))
     material, studies = ablations.of_layers(inputs, [study])

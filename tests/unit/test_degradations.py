@@ -1,7 +1,6 @@
 """Degradations: as strong as asked, aligned, and the same each time."""
 
 import math
-import shutil
 
 import numpy as np
 import pytest
@@ -9,10 +8,9 @@ from scipy import signal
 
 from benchmarks import degradations
 from pamt_metric.errors import ConfigError, InputError, PamtError
+from tests.support.audio_files import needs_ffmpeg
 
 SAMPLE_RATE = 44_100
-
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Orderings on recordings: how they are counted, and the command that runs them."""
 
 import math
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,9 @@ from benchmarks import orderings
 from benchmarks.__main__ import main
 from benchmarks.datasets import recordings, synthetic
 from benchmarks.metrics import REGISTRY, UndefinedError
+from tests.support.audio_files import needs_ffmpeg
 
 SAMPLE_RATE = 44_100
-
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 
 def rms(waveform: np.ndarray) -> float:

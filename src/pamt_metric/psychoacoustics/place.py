@@ -6,10 +6,11 @@ excitation around each band,
 
     c = sum_j j E_j^2 / sum_j E_j^2      Cam re the band's centre, over 1.5 Cam to either side,
 
-squared so that the peak decides and the skirts, which flatten with level, do not. Its mean over
-0.12 s and its wandering within that time, v, are weighted by loudness: silence lies nowhere. The
-move between two sounds counts by how far it exceeds what either does by itself, and by the
-precision of the place, which is lost as hair cells cease to follow the wave,
+squared so that the peak decides more than the skirts, which flatten with level (6 dB still move a
+tone of 1 kHz as much as half a percent of frequency does). Its mean over 0.12 s and its wandering
+within that time, v, are weighted by loudness: silence lies nowhere. The move between two sounds
+counts by how far it exceeds what either does by itself, and by the precision of the place, which is
+lost as hair cells cease to follow the wave,
 
     z^2 = max(0, (c_a - c_b)^2 - v_a - v_b) / (s^2 + v_a + v_b),    s = s0 (1 + (f / f0)^2),
 
