@@ -26,7 +26,7 @@ class JustHeard(NamedTuple):
 
 
 def just_heard(experiment: str) -> list[JustHeard]:
-    """The pair at the listeners' threshold of each condition that has one.
+    """The pair at the listeners' threshold of each condition that has a confirmed one.
 
     Raises:
         InputError: The experiment has no thresholds, or fresh noise in every interval.
@@ -39,7 +39,7 @@ def just_heard(experiment: str) -> list[JustHeard]:
             Sound(condition.signal(human[condition.key].value, 0)).waveform,
         )
         for condition in _conditions(experiment)
-        if condition.key in human and not condition.fresh
+        if condition.key in human and human[condition.key].is_target and not condition.fresh
     ]
     if not found:
         raise InputError(
