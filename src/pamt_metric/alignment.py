@@ -136,26 +136,39 @@ def _correlations(
     """Normalised correlation at lags -max_lag..max_lag of a with b, where b is later, and back."""
     length = min(longer, SEGMENT_LENGTH)
     n_fft = 1 << (length + max_lag).bit_length()
-    there = back = energy_a = energy_b = torch.zeros(())
+    # One direction is not the other's conjugate to the bit: the products round in another order.
+    products: list[Tensor] = []
+    energies: list[Tensor] = []
     for start in range(0, longer, length):
         spectra = both(*[partial(_spectrum, x, start, length, n_fft) for x in (read_a, read_b)])
         (spectrum_a, more_a), (spectrum_b, more_b) = spectra
-        # One is not the other's conjugate to the bit: the products round in another order.
-        there = there + spectrum_a.conj() * spectrum_b
-        back = back + spectrum_b.conj() * spectrum_a
-        energy_a, energy_b = energy_a + more_a, energy_b + more_b
-    amplitude_a, amplitude_b = energy_a.sqrt(), energy_b.sqrt()
+        more = both(
+            partial(_product, spectrum_a, spectrum_b), partial(_product, spectrum_b, spectrum_a)
+        )
+        products = _total(products, more)
+        energies = _total(energies, [more_a, more_b])
+    amplitude_a, amplitude_b = (energy.sqrt() for energy in energies)
     tiny = torch.finfo(amplitude_a.dtype).tiny
-    white = (amplitude_a * amplitude_b).sqrt().clamp_min(tiny)
+    per_white = (amplitude_a * amplitude_b).sqrt_().clamp_min_(tiny).reciprocal_()
     scale = 2.0 * (amplitude_a.sum() * amplitude_b.sum()).sqrt().clamp_min(tiny)
 
     def correlate(product: Complex[Tensor, "bin"]) -> Float[Tensor, "lag"]:
-        found = torch.fft.irfft(product / white, n=n_fft)
+        found = torch.fft.irfft(product * per_white, n=n_fft)
         near = torch.cat([found[-max_lag:], found[: max_lag + 1]])
         return near[-2 * max_lag - 1 :] * (n_fft / scale)
 
-    there, back = both(partial(correlate, there), partial(correlate, back))
+    there, back = both(*[partial(correlate, product) for product in products])
     return there, back
+
+
+def _product(
+    early: Complex[Tensor, "bin"], late: Complex[Tensor, "bin"]
+) -> Complex[Tensor, "bin"]:
+    return early.conj() * late
+
+
+def _total(so_far: list[Tensor], more: list[Tensor]) -> list[Tensor]:
+    return [x + y for x, y in zip(so_far, more, strict=True)] if so_far else more
 
 
 def _spectrum(

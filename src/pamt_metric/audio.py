@@ -249,8 +249,9 @@ def _as_tensor(source: Any) -> Shaped[Tensor, "..."]:
         return source
     if isinstance(source, np.ndarray):
         check_dtype(source.dtype.name)
-        # A copy, as torch refuses foreign byte orders, negative strides and read-only memory.
-        return torch.from_numpy(np.array(source, source.dtype.newbyteorder("="), order="C"))
+        # torch refuses foreign byte orders, negative strides and read-only memory: then a copy.
+        native = source.dtype.newbyteorder("=")
+        return torch.from_numpy(np.require(source, native, ["C", "W", "A"]))
     fix = "convert it with numpy.asarray"
     if isinstance(source, (bytes, bytearray, memoryview)):
         fix = "wrap the bytes of a file in io.BytesIO"
@@ -268,6 +269,8 @@ def _as_float(samples: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def _zero_beyond(
     waveform: Float[Tensor, "batch channel time"], lengths: Int64[Tensor, " batch"]
 ) -> Float[Tensor, "batch channel time"]:
-    mask = length_mask(lengths, waveform.shape[-1])
+    n_time = waveform.shape[-1]
+    if bool((lengths >= n_time).all()):
+        return waveform
     # Not a product: 0 * NaN is NaN, in the value and in the gradient.
-    return waveform if mask.all() else torch.where(mask[:, None], waveform, 0.0)
+    return torch.where(length_mask(lengths, n_time)[:, None], waveform, 0.0)

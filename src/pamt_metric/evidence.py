@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import EarTokens
 from pamt_metric.psychoacoustics.loudness import quiet_excitation, total_loudness
+from pamt_metric.psychoacoustics.moving_sum import moving_sum
 from pamt_metric.psychoacoustics.place import place, squared_move
 from pamt_metric.psychoacoustics.scales import BANDS_PER_REGION, N_BANDS
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS
@@ -218,11 +218,8 @@ def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:
 
 def _neighbourhood(both: Float[Tensor, "batch frame band"]) -> Float[Tensor, "batch frame band"]:
     """Mean of two excitations over the bands around each band, from their sum."""
-    reach = NEIGHBOURHOOD_BANDS // 2
-    mean = functional.avg_pool1d(
-        both, NEIGHBOURHOOD_BANDS, stride=1, padding=reach, count_include_pad=False
-    )
-    return 0.5 * mean
+    count = moving_sum(both.new_ones(N_BANDS), NEIGHBOURHOOD_BANDS, dim=0)
+    return moving_sum(both, NEIGHBOURHOOD_BANDS, dim=-1) * (0.5 / count)
 
 
 def mean_over_map(
@@ -290,10 +287,7 @@ def _shared_audibility(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame
 
 
 def _patch_sum(x: Float[Tensor, "batch frame band"]) -> Float[Tensor, "batch frame band"]:
-    kernel = (PATCH_FRAMES, PATCH_BANDS)
-    padding = (PATCH_FRAMES // 2, PATCH_BANDS // 2)
-    mean = functional.avg_pool2d(x[:, None], kernel, stride=1, padding=padding)
-    return mean[:, 0] * (PATCH_FRAMES * PATCH_BANDS)
+    return moving_sum(moving_sum(x, PATCH_BANDS, dim=-1), PATCH_FRAMES, dim=1)
 
 
 def _compressed(loudness: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from pamt_metric.encoders.grouped_conv import GroupedConv
 from pamt_metric.encoders.strided_conv import strided_conv
 
 BLOCK_VALUES = 2**18
@@ -169,33 +170,21 @@ class Positions(nn.Module):
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         super().__init__()
-        width, kernel = values["hidden_size"], values["num_conv_pos_embeddings"]
-        groups = values["num_conv_pos_embedding_groups"]
-        conv = nn.Conv1d(width, width, kernel, groups=groups)
-        self.padding, self.groups = kernel // 2, groups
+        conv = GroupedConv(
+            values["hidden_size"],
+            values["num_conv_pos_embeddings"],
+            groups=values["num_conv_pos_embedding_groups"],
+        )
         nn.init.constant_(cast("Tensor", conv.bias), 0.0)
         self.conv = nn.utils.parametrizations.weight_norm(conv, dim=2)
 
     def forward(
         self, x: Float[Tensor, "window frame width"]
     ) -> Float[Tensor, "window frame width"]:
-        """The convolution, in single precision where the processor would take bfloat16.
-
-        With few channels in a group, oneDNN's own in bfloat16 is wrong by as much as the result
-        (torch 2.11 on processors with bfloat16 instructions: 12 channels a group, as in pamt-mini,
-        and fewer; with MERT's 48 it is right).
-        """
-        exact = torch.float32 if x.dtype == torch.bfloat16 and not x.is_cuda else x.dtype
-        weight, bias = (
-            cast("Tensor", part).to(exact) for part in (self.conv.weight, self.conv.bias)
-        )
-        signals = x.transpose(1, 2).to(exact)
-        convolved = functional.conv1d(
-            signals, weight, bias, padding=self.padding, groups=self.groups
-        )
-        # An even kernel gives one frame too many.
-        convolved = convolved[..., : x.shape[1]]
-        return functional.gelu(convolved).transpose(1, 2).to(x.dtype)
+        """The convolution, in single precision where the rest is in half: FFTs need it."""
+        exact = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(x.device.type, enabled=False):
+            return functional.gelu(self.conv(x.to(exact))).to(x.dtype)
 
 
 class Layer(nn.Module):
