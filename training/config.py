@@ -55,5 +55,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and (not isinstance(value, hint) or (hint is int and value is True)):
-        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
+        # YAML reads the bare words no, off, yes and on as truth values.
+        fix = "; put the word in quotes" if hint is str and isinstance(value, bool) else ""
+        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}{fix}")
     return value

@@ -16,9 +16,11 @@ launch=${LAUNCH:-$python}
 if [ -n "${CONFIGS:-}" ]; then
     configs=$CONFIGS
     model=${MODEL:?CONFIGS would replace the bundled model: MODEL names the folder of the result}
+    command="CONFIGS=$(basename "$configs") training/reproduce.sh"
 else
     configs=training/configs
     model=${MODEL:-src/pamt_metric/models/pamt-mini}
+    command=training/reproduce.sh
 fi
 further=$configs/pretrain-mini-further.yaml
 
@@ -36,6 +38,6 @@ set -- --config "$configs/joint-mini.yaml" --encoder "$work/further/encoder" --w
 train joint "$@" --pretrain "$further" --data "$data"
 "$python" -m training calibrate "$@" --pretrain "$further" --data "$data"
 "$python" -m training publish "$@" --model-name pamt-mini --model-version 0.5.0 \
-    --command training/reproduce.sh --output "$work/release"
+    --command "$command" --output "$work/release"
 # The bundled model has a model card of its own.
 cp "$work/release/config.json" "$work/release/model.safetensors" "$model/"

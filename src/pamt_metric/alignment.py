@@ -161,9 +161,7 @@ def _correlations(
     return there, back
 
 
-def _product(
-    early: Complex[Tensor, "bin"], late: Complex[Tensor, "bin"]
-) -> Complex[Tensor, "bin"]:
+def _product(early: Complex[Tensor, "bin"], late: Complex[Tensor, "bin"]) -> Complex[Tensor, "bin"]:
     return early.conj() * late
 
 

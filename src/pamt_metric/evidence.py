@@ -60,6 +60,8 @@ STANDOUT_RATIO = 3.0
 _STANDOUT_SUMS = ("frames", "change", "change_2", "change_3")
 _CHANGE_FLOOR = 1e-6
 """Mean square of 'masked' in one frame that counts as none."""
+_LEAST_FRAMES = 1e-6
+"""Keeps means over the frames that are heard from being 0 / 0 in silence."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,12 @@ def aligned_sums(
         found[f"missing_{name}"] = mean_over_map((-more).clamp_min(0.0).square(), weight)
     maps = _unsigned_maps(a, b, signed["masked"])
     found |= {map_mean_name(n): mean_over_map(square, weight) for n, square in maps.items()}
-    # A short change is as audible beside loud sound as beside soft: all frames count alike.
-    heard = (weight > 0.0).to(weight)
-    change = signed["masked"].square().mean(-1) * heard
-    powers = [heard, change, change.square(), change**3]
+    # A short change is as audible beside loud sound as beside soft: all frames count alike, but
+    # for those in which neither clip is heard.
+    loudness = total_loudness(a.tokens.loudness) + total_loudness(b.tokens.loudness)
+    heard = loudness / (loudness + FRAME_FLOOR_SONE) * (weight > 0.0)
+    change = signed["masked"].square().mean(-1)
+    powers = [heard, heard * change, heard * change.square(), heard * change**3]
     return found | {n: x.sum(1) for n, x in zip(_STANDOUT_SUMS, powers, strict=True)}
 
 
@@ -144,6 +148,7 @@ def means_of(sums: Mapping[str, Float[Tensor, "batch"]]) -> dict[str, Float[Tens
     """
     found = {name: x for name, x in sums.items() if name not in _STANDOUT_SUMS}
     n_frame, change, square, cube = (sums[name] for name in _STANDOUT_SUMS)
+    n_frame = n_frame.clamp_min(_LEAST_FRAMES)
     worst = cube / (square + _CHANGE_FLOOR**2 * n_frame)
     standout = (worst - STANDOUT_RATIO * change / n_frame).clamp_min(0.0)
     return found | {"standout": standout}

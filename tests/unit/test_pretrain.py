@@ -300,6 +300,15 @@ def test_unknown_key_is_an_error(tmp_path: Path) -> None:
         load_config(path, PretrainConfig)
 
 
+def test_a_bare_no_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("mixed_precision: no\n")
+    with pytest.raises(ConfigError, match="got False; put the word in quotes"):
+        load_config(path, PretrainConfig)
+    path.write_text('mixed_precision: "no"\n')
+    assert load_config(path, PretrainConfig).mixed_precision == "no"
+
+
 @pytest.mark.parametrize(
     "text", ["learning_rate: 1e-3", "betas: 0.9", "n_steps: 1.5", "encoder: 3"]
 )

@@ -55,7 +55,7 @@ class GroupedConv(nn.Conv1d):
         trained = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
         if trained or any(weight.is_inference() for weight in weights):
             return self._transform(n_fft, like)
-        state = tuple((weight.data_ptr(), weight._version) for weight in weights)  # noqa: SLF001
+        state = tuple((weight.data_ptr(), weight._version) for weight in weights)
         place = n_fft, like.dtype, like.device
         kept = self._kept.get(place)
         if kept is None or kept.weights != state:

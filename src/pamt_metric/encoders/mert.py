@@ -280,10 +280,11 @@ class MertEncoder(nn.Module):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile what runs on every window, in place; arguments are those of `torch.compile`.
 
-        Cutting into windows stays in Python: it has a loop for each clip's own length.
+        Cutting into windows stays in Python: it has a loop for each clip's own length. So does the
+        convolution of positions: in Fourier transforms there is nothing to fuse.
         """
         parts = self.module.feature_extractor, self.module.feature_projection
-        for part in (*parts, self.module.encoder.pos_conv_embed, *self.module.encoder.layers):
+        for part in (*parts, *self.module.encoder.layers):
             part.compile(*args, **kwargs)
 
     def to_folder(self, folder: str | PathLike[str], *, dtype: torch.dtype = torch.float32) -> None:
