@@ -100,7 +100,7 @@ def load(
 
     Returns:
         The batch at `target_rate`; each length is `ceil(n * target_rate / sample_rate)`. It may
-        share memory with a tensor that needed no change.
+        share memory with an array or tensor that needed no change.
 
     Raises:
         InputError: Anything that cannot be used as it is; see `check`. In a batch it names the

@@ -41,6 +41,20 @@ def test_every_contestant_has_its_turn_and_a_reason_where_it_has_no_time():
     assert rows[0]["ours_over_it"] == 1.0
 
 
+def test_a_slow_contestant_takes_part_in_two_rounds(monkeypatch):
+    monkeypatch.setattr(speed, "seconds_of", lambda task: task())
+    called = []
+
+    def taking(name, seconds):
+        return lambda: called.append(name) or seconds
+
+    times = speed.in_turns({"fast": taking("fast", 1.0), "slow": taking("slow", 60.0)}, rounds=5)
+    assert called == ["fast", "slow"] * 3 + ["fast"] * 3
+    assert speed.medians(times) == {"fast": 1.0, "slow": 60.0}
+    ratio = speed.medians(times.rdiv(times["fast"], axis=0))
+    assert ratio == {"fast": 1.0, "slow": pytest.approx(1.0 / 60.0)}
+
+
 def test_all_pairs_of_a_peer_are_extrapolated_and_said_to_be(tiny_metric):
     rows = speed.matrix(tiny_metric, Timed("peer"), n_clips=3, n_pairs=5)
     assert [row["name"] for row in rows] == [
