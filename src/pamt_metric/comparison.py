@@ -71,6 +71,9 @@ class Comparison:
         coverage: share of both clips that had a counterpart; the rest counts as different.
         time_map: share of the distance by frame of 1/75 s; sums to `distance`.
         band_map: share of the distance by frame and band (75 half-Cam bands); sums to `distance`.
+        warp: where both were brought together by `align="dtw"`, the time in the test, in s, that
+            each frame of the reference was compared with; else None. Maps are by frame of the
+            reference then.
         model: which model gave the numbers.
         warnings: what to know before trusting the numbers.
     """
@@ -88,6 +91,7 @@ class Comparison:
     coverage: float
     time_map: Float[Tensor, "frame"]
     band_map: Float[Tensor, "frame band"]
+    warp: Float[Tensor, "frame"] | None
     model: ModelInfo
     warnings: tuple[str, ...]
 
@@ -96,7 +100,7 @@ class Comparison:
         values = {
             name: value
             for name, value in vars(self).items()
-            if name not in ("time_map", "band_map")
+            if name not in ("time_map", "band_map", "warp")
         }
         return values | {"model": asdict(self.model), "warnings": list(self.warnings)}
 
@@ -109,11 +113,13 @@ class Fit:
         lag: samples at 48 kHz by which the test came later.
         gain_db: on the test, relative to the reference.
         coverage: share of both clips that has a counterpart.
+        warp: time in the test, in s, for each frame of the reference, where one was warped.
     """
 
     lag: int
     gain_db: float
     coverage: float
+    warp: Float[Tensor, "frame"] | None = None
 
 
 def compare_item(
@@ -152,6 +158,7 @@ def compare_item(
         coverage=fit.coverage,
         time_map=time_map,
         band_map=band_map,
+        warp=fit.warp,
         model=model,
         warnings=_warnings(audible, fit.coverage),
     )

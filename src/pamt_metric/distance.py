@@ -118,9 +118,14 @@ class PairDistance(nn.Module):
         halves = torch.tensor([_TYPICAL_HALF[name] for name in SIGNED])
         self.register_buffer("typical_half", halves, persistent=False)
 
-    def forward(self, a: Encoded, b: Encoded) -> Float[Tensor, "batch"]:
-        """Distance of each pair; `a` and `b` hold the same number of clips and frames."""
-        means = aligned_means(a, b, frame_weight(a.tokens, b.tokens))
+    def forward(
+        self, a: Encoded, b: Encoded, duration: Float[Tensor, "batch frame"] | None = None
+    ) -> Float[Tensor, "batch"]:
+        """Distance of each pair; `a` and `b` hold the same number of clips and frames.
+
+        `duration` is how much time each frame stands for; all the same by default.
+        """
+        means = aligned_means(a, b, frame_weight(a.tokens, b.tokens, duration))
         means |= pooled_differences(a.embedding.pooled, b.embedding.pooled)
         return self.combine(means, unshared(a.tokens, b.tokens))
 
@@ -131,9 +136,11 @@ class PairDistance(nn.Module):
         gate = self.gate(cue)
         return (1.0 - gate) * self.fidelity(means) + gate * self.content(means)
 
-    def explain(self, a: Encoded, b: Encoded) -> PairEvidence:
+    def explain(
+        self, a: Encoded, b: Encoded, duration: Float[Tensor, "batch frame"] | None = None
+    ) -> PairEvidence:
         """The same distance with its parts, `a` being the reference and `b` the test."""
-        weight = frame_weight(a.tokens, b.tokens)
+        weight = frame_weight(a.tokens, b.tokens, duration)
         means = aligned_means(a, b, weight)
         means |= pooled_differences(a.embedding.pooled, b.embedding.pooled)
         maps = evidence_maps(a, b)

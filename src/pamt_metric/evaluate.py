@@ -41,7 +41,7 @@ class PerceptualDistance:
         model: name, folder or Hub id, or a `Metric`.
         sample_rate: of arrays and tensors, in Hz; files know theirs.
         level: `"match"` or `"absolute"`, as for `pamt.distance`.
-        align: `"auto"` or `"none"`, as for `pamt.distance`.
+        align: as for `pamt.distance`.
     """
 
     name = "pamt_distance"

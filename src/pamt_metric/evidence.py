@@ -5,15 +5,16 @@ averaged over bands and, by the loudness of both clips, over time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from pamt_metric.head import Embedding
 from pamt_metric.psychoacoustics import EarTokens
+from pamt_metric.psychoacoustics.frames import frames_at
 from pamt_metric.psychoacoustics.loudness import quiet_excitation, total_loudness
 from pamt_metric.psychoacoustics.moving_sum import moving_sum
 from pamt_metric.psychoacoustics.place import place, squared_move
@@ -79,6 +80,14 @@ class Encoded:
             embedding=_cat([part.embedding for part in parts]),
         )
 
+    def at(
+        self, index: Int64[Tensor, "batch step"], inside: Bool[Tensor, "batch step"]
+    ) -> "Encoded":
+        """A frame of each clip for each step; frames beyond the clip where not `inside`."""
+        sequence = frames_at(self.embedding.sequence, index) * inside[..., None]
+        embedding = replace(self.embedding, sequence=sequence)
+        return Encoded(self.tokens.at(index, inside), embedding)
+
     def take(self, items: slice | Tensor) -> "Encoded":
         """Some clips of the batch."""
         return Encoded(tokens=_take(self.tokens, items), embedding=_take(self.embedding, items))
@@ -95,9 +104,16 @@ def _take(parts: Any, items: slice | Tensor) -> Any:
     return type(parts)(**{name: getattr(parts, name)[items] for name in names})
 
 
-def frame_weight(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
-    """Weight of each frame in means over time: the loudness of both, over either's duration."""
+def frame_weight(
+    a: EarTokens, b: EarTokens, duration: Float[Tensor, "batch frame"] | None = None
+) -> Float[Tensor, "batch frame"]:
+    """Weight of each frame in means over time: the loudness of both, over either's duration.
+
+    `duration` is how much time each stands for, where they do not all stand for the same.
+    """
     loudness = frame_loudness(a, b)
+    if duration is not None:
+        loudness = loudness * duration
     return loudness / loudness.sum(1, keepdim=True)
 
 

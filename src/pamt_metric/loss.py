@@ -22,8 +22,9 @@ from pamt_metric.checkpoint import DEFAULT_MODEL, load
 from pamt_metric.errors import InputError
 from pamt_metric.evidence import Encoded
 from pamt_metric.input_check import MAX_CHANNELS, Hertz, check_choice, checked_rate
-from pamt_metric.metric import Align, Lengths, Level, Metric
+from pamt_metric.metric import ALIGNMENTS, Align, Lengths, Level, Metric
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
+from pamt_metric.warping import warp
 
 __all__ = ["PerceptualLoss"]
 
@@ -62,7 +63,7 @@ class PerceptualLoss(nn.Module):
         level: `"match"` hears both at the same loudness, so that the loss does not know the
             estimate's gain; `"absolute"` as they are, a full-scale sine being 100 dB SPL.
         align: `"none"` compares sample by sample, as a model in training should; `"auto"` first
-            takes out one lag where both are the same content.
+            takes out one lag where both are the same content, `"dtw"` follows another tempo.
         checkpoint: encode one clip at a time, and again in the backward pass: less memory for
             more time (docs/loss.md has figures).
 
@@ -87,7 +88,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         check_choice("reduction", reduction, ("mean", "none"))
         check_choice("level", level, ("match", "absolute"))
-        check_choice("align", align, ("auto", "none"))
+        check_choice("align", align, ALIGNMENTS)
         self.sample_rate = checked_rate(sample_rate, "sample_rate")
         self.reduction: Reduction = reduction
         self.level: Level = level
@@ -229,7 +230,11 @@ class PerceptualLoss(nn.Module):
         encoded = reference.encoded
         if encoded is None or bool(lag.any()):  # a kept encoding is that of the uncut reference
             encoded = self._encode(cut.a, cut.lengths_a)
-        return self.metric.pair(encoded, self._encode(cut.b, cut.lengths_b))
+        estimate = self._encode(cut.b, cut.lengths_b)
+        if self.align != "dtw":
+            return self.metric.pair(encoded, estimate)
+        path = warp(encoded.tokens, estimate.tokens)
+        return self.metric.pair(*path.apply(encoded, estimate), path.weight)
 
     def _encode(
         self, waveform: Float[Tensor, "batch channel time"], lengths: Int64[Tensor, "batch"]

@@ -31,14 +31,17 @@ from pamt_metric.psychoacoustics.harmony import Harmony
 from pamt_metric.psychoacoustics.program_loudness import ProgramLoudness
 from pamt_metric.recording import Source
 from pamt_metric.threads import AtOnce, side_by_side
+from pamt_metric.warping import Warp, too_long, warp
 
 if TYPE_CHECKING:  # what a caller should give
     Level = Literal["match", "absolute"]
-    Align = Literal["auto", "none"]
+    Align = Literal["auto", "none", "dtw"]
     Kind = Literal["sound", "harmony"]
 else:  # what may come: another word is answered with the choices in the message
     Level = Align = Kind = Any
 
+ALIGNMENTS = ("auto", "none", "dtw")
+"""Choices of `align`."""
 LISTENING_LEVEL_LUFS = -23.0
 """Loudness at which matched clips are heard (EBU R 128); about 77 dB SPL in this calibration."""
 UNTRAINED = ModelInfo(name="untrained", version="", sha256="")
@@ -101,7 +104,9 @@ class Metric(nn.Module):
             level: `"match"` hears both at the same loudness (ITU-R BS.1770), `"absolute"` as they
                 are, a full-scale sine being 100 dB SPL.
             align: `"auto"` takes out one lag of up to half a second where both are the same
-                content, `"none"` compares sample by sample.
+                content, `"none"` compares sample by sample, `"dtw"` follows another tempo: each
+                frame is compared with the one that it matches best in turn, up to twice as fast or
+                slow (`warping`), in clips of up to 60 s.
 
         Returns:
             0 for the same, larger for more different. A float for one pair; a tensor `(batch,)`
@@ -112,15 +117,16 @@ class Metric(nn.Module):
         """
         with _grad_only_for(a, b), side_by_side(self._device) as both:
             check_choice("level", level, ("match", "absolute"))
-            check_choice("align", align, ("auto", "none"))
+            check_choice("align", align, ALIGNMENTS)
             clips = self._load_pair(a, b, sample_rate, lengths)
+            _check_warped(clips, align)
             if clips.is_long and not torch.is_grad_enabled():
                 items = range(len(clips))
                 pairs = (self._long_pair(both, clips, item, level, align)[0] for item in items)
                 value = torch.cat([pair.distance(self.pair, both) for pair in pairs])
             else:
                 pair = self._prepare_pair(both, clips, level, align)
-                value = self.pair(pair.encoded_a, pair.encoded_b)
+                value = self.pair(pair.encoded_a, pair.encoded_b, pair.duration)
         if clips.is_batch:
             return value
         return value[0] if value.requires_grad else value.item()
@@ -145,8 +151,9 @@ class Metric(nn.Module):
         """
         with torch.no_grad(), side_by_side(self._device) as both:
             check_choice("level", level, ("match", "absolute"))
-            check_choice("align", align, ("auto", "none"))
+            check_choice("align", align, ALIGNMENTS)
             clips = self._load_pair(a, b, sample_rate, lengths)
+            _check_warped(clips, align)
             if clips.is_long:
                 items = range(len(clips))
                 rows = [self._compare_long(both, clips, item, level, align) for item in items]
@@ -301,17 +308,24 @@ class Metric(nn.Module):
             lag = find_lag(*mono, clips_a.lengths, clips_b.lengths, both=both)
         cut = cut_pair(Pair(wave_a, wave_b, clips_a.lengths, clips_b.lengths), lag)
         shared = torch.minimum(cut.lengths_a, cut.lengths_b)
+        coverage = 2.0 * shared / (clips_a.lengths + clips_b.lengths)
         n_frame = int(n_frames(torch.maximum(cut.lengths_a, cut.lengths_b)).max())
         encoded_a, encoded_b = both(
             partial(self.encode, cut.a, cut.lengths_a, n_frame=n_frame),
             partial(self.encode, cut.b, cut.lengths_b, n_frame=n_frame),
         )
+        path = None
+        if align == "dtw":
+            path = warp(encoded_a.tokens, encoded_b.tokens)
+            encoded_a, encoded_b = path.apply(encoded_a, encoded_b)
+            coverage = torch.ones_like(coverage)
         return _Pair(
             encoded_a=encoded_a,
             encoded_b=encoded_b,
             lag=lag,
             gain_db=torch.where(matched_a & matched_b, gain_b - gain_a, 0.0),
-            coverage=2.0 * shared / (clips_a.lengths + clips_b.lengths),
+            coverage=coverage,
+            warp=path,
         )
 
     def _long_pair(
@@ -356,9 +370,12 @@ class Metric(nn.Module):
         )
 
     def _comparisons(self, pair: "_Pair") -> list[Comparison]:
-        evidence = self.pair.explain(pair.encoded_a, pair.encoded_b)
+        evidence = self.pair.explain(pair.encoded_a, pair.encoded_b, pair.duration)
         tokens = pair.encoded_a.tokens, pair.encoded_b.tokens
         n_frame = (tokens[0].mask | tokens[1].mask).sum(1).tolist()
+        if pair.warp is not None:
+            evidence = replace(evidence, band_map=pair.warp.on_first(evidence.band_map))
+            n_frame = (pair.warp.index_a.amax(1) + 1).tolist()
         return [
             compare_item(
                 evidence,
@@ -368,6 +385,7 @@ class Metric(nn.Module):
                     lag=int(pair.lag[item]),
                     gain_db=pair.gain_db[item].item(),
                     coverage=pair.coverage[item].item(),
+                    warp=None if pair.warp is None else pair.warp.times(item).cpu(),
                 ),
                 audible=[bool(side.loudness[item].any()) for side in tokens],
                 model=self.info,
@@ -385,6 +403,17 @@ class _Pair:
     lag: Int64[Tensor, "batch"]
     gain_db: Float[Tensor, "batch"]
     coverage: Float[Tensor, "batch"]
+    warp: Warp | None
+
+    @property
+    def duration(self) -> Float[Tensor, "batch step"] | None:
+        """How much time each frame stands for; None where all stand for the same."""
+        return None if self.warp is None else self.warp.weight
+
+
+def _check_warped(clips: ClipPair, align: Align) -> None:
+    if align == "dtw" and clips.is_long:
+        raise too_long()
 
 
 def _call(part: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -21,7 +21,7 @@ from pamt_metric.distance import PairDistance
 from pamt_metric.errors import InputError
 from pamt_metric.evidence import Encoded
 from pamt_metric.input_check import Hertz, blame, check_choice
-from pamt_metric.metric import Align, Level, Metric
+from pamt_metric.metric import ALIGNMENTS, Align, Level, Metric
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE, n_frames
 from pamt_metric.threads import side_by_side
 
@@ -48,23 +48,23 @@ def pairwise_distances(
         clips: a list of paths, arrays or tensors, as for `pamt.distance`, or a batch of them.
         sample_rate: of arrays and tensors, in Hz.
         level: as for `pamt.distance`.
-        align: `"none"` encodes each clip once; `"auto"` takes out the lag of each pair, and so
-            encodes both clips of each pair anew.
+        align: `"none"` encodes each clip once; `"auto"` and `"dtw"` bring the clips of each pair
+            together, and encode both anew.
         metric: another model than the bundled one.
 
     Raises:
         InputError: a clip cannot be used; the message says which and why.
     """
     check_choice("level", level, ("match", "absolute"))
-    check_choice("align", align, ("auto", "none"))
+    check_choice("align", align, ALIGNMENTS)
     metric = default_metric() if metric is None else metric
     if isinstance(clips, (Tensor, np.ndarray)) and clips.ndim != 3:
         raise InputError(f"a batch must be (clip, channel, time), got {tuple(clips.shape)}")
     batches = [_load(clip, sample_rate, item) for item, clip in enumerate(clips)]
     if not batches:
         raise InputError("clips holds none; is the pattern or the folder right?")
-    if align == "auto":
-        return _lag_by_lag(batches, level, metric)
+    if align != "none":
+        return _pair_by_pair(batches, level, align, metric)
     device = next(metric.head.parameters()).device
     with torch.no_grad(), side_by_side(device) as at_once:
         encoded = at_once(*[partial(encode, batch, metric, level=level) for batch in batches])
@@ -125,14 +125,14 @@ def _repeat_last(
     return torch.cat([x, x[:, -1:].repeat_interleave(missing, dim=1)], dim=1)
 
 
-def _lag_by_lag(
-    batches: list[AudioBatch], level: Level, metric: Metric
+def _pair_by_pair(
+    batches: list[AudioBatch], level: Level, align: Align, metric: Metric
 ) -> Float[np.ndarray, "clip clip"]:
     matrix = np.zeros((len(batches), len(batches)))
     for i, a in enumerate(batches):
         for j, b in enumerate(batches[:i]):
             found = metric.distance(
-                a.waveform[0], b.waveform[0], sample_rate=SAMPLE_RATE, level=level, align="auto"
+                a.waveform[0], b.waveform[0], sample_rate=SAMPLE_RATE, level=level, align=align
             )
             matrix[i, j] = matrix[j, i] = float(found)
     return matrix

@@ -39,7 +39,7 @@ class PerceptualDistance(TorchMetric):
         model: as for `PerceptualLoss`.
         sample_rate: of the clips, in Hz.
         level: `"match"` or `"absolute"`, as for `pamt.distance`.
-        align: `"auto"` or `"none"`, as for `pamt.distance`.
+        align: as for `pamt.distance`.
         strict: raise for a clip that cannot be compared.
         kwargs: options of `torchmetrics.Metric`.
 

@@ -31,6 +31,7 @@ class Align(StrEnum):
 
     AUTO = "auto"
     NONE = "none"
+    DTW = "dtw"
 
 
 class Device(StrEnum):
@@ -57,7 +58,10 @@ LevelOption = Annotated[
     Level, typer.Option("--level", help="match: at equal loudness; absolute: as they are.")
 ]
 AlignOption = Annotated[
-    Align, typer.Option("--align", help="auto: take out one lag up to 0.5 s; none: do not.")
+    Align,
+    typer.Option(
+        "--align", help="auto: take out one lag up to 0.5 s; none: do not; dtw: follow a tempo."
+    ),
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where the model runs; auto: the fastest there is.")

@@ -58,6 +58,7 @@ def report(  # noqa: PLR0917 (typer calls it by name)
     """
     from pamt_metric import checkpoint
     from pamt_metric.batch import devices
+    from pamt_metric.pictures import listening
     from pamt_metric.report import page, pair_view, sound, source
 
     _check_output(output)
@@ -69,6 +70,7 @@ def report(  # noqa: PLR0917 (typer calls it by name)
         "level": level.value if level else record.get("level", "match"),
         "align": align.value if align else record.get("align", "auto"),
     }
+    listening.check_align(options["align"])
     name = model or _recorded_model(record).get("name", "pamt-mini")
     metric = checkpoint.load(name, device=devices.choose(device.value))
     _check_model(found, metric.info)

@@ -16,6 +16,7 @@ from pamt_metric import audio
 from pamt_metric.alignment import Pair, cut_pair
 from pamt_metric.audio import AudioBatch
 from pamt_metric.comparison import Comparison
+from pamt_metric.errors import InputError
 from pamt_metric.metric import Align, Level, Metric
 from pamt_metric.psychoacoustics.ear import EarTokens
 from pamt_metric.psychoacoustics.frames import SAMPLE_RATE
@@ -58,6 +59,7 @@ def listen(
     Raises:
         InputError: the audio or an argument cannot be used; the message says why.
     """
+    check_align(align)
     compared = metric.compare(reference, test, sample_rate=SAMPLE_RATE, level=level, align=align)
     comparison = cast("Comparison", compared)
     with torch.no_grad():
@@ -73,6 +75,19 @@ def listen(
         heard_reference=heard_reference,
         heard_test=heard_test,
     )
+
+
+def check_align(align: Align) -> None:
+    """Refuse what has no one time axis for both sounds.
+
+    Raises:
+        InputError: it is neither "auto" nor "none".
+    """
+    if align == "dtw":
+        raise InputError(
+            "pictures and players have one time axis for both sounds: align must be 'auto' or "
+            "'none', got 'dtw'"
+        )
 
 
 def _padded(

@@ -107,6 +107,18 @@ class EarTokens:
         }
         return replace(self, **by_frame)
 
+    def at(
+        self, index: Int64[Tensor, "batch step"], inside: Bool[Tensor, "batch step"]
+    ) -> "EarTokens":
+        """A frame of each clip for each step; frames beyond the clip where not `inside`."""
+        names = [field.name for field in fields(self) if field.name not in ("statistics", "mask")]
+        by_step = {name: frames.frames_at(getattr(self, name), index) for name in names}
+        for name in set(names) - {"threshold"}:
+            by_step[name] = by_step[name] * inside.reshape(
+                *inside.shape, *[1] * (by_step[name].ndim - 2)
+            )
+        return replace(self, **by_step, mask=inside)
+
     def audible_loudness(self) -> Float[Tensor, "batch frame"]:
         """Loudness in sone, counting each band by how far it rises over the masked threshold."""
         share = self.excitation / (self.excitation + self.threshold)

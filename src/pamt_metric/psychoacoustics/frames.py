@@ -5,7 +5,7 @@ A MERT encoder at 24 kHz puts frame t at sample 200 + 320 t, that is at (200 + 3
 """
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 SAMPLE_RATE = 48_000
@@ -31,3 +31,11 @@ def n_frames(n_samples: Int64[Tensor, "*any"]) -> Int64[Tensor, "*any"]:
 def frame_mask(lengths: Int64[Tensor, "batch"], n_frame: int) -> Bool[Tensor, "batch frame"]:
     """True where a frame lies inside its own clip; `lengths` counts frames."""
     return torch.arange(n_frame, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def frames_at(
+    x: Shaped[Tensor, "batch frame *feature"], index: Int64[Tensor, "batch step"]
+) -> Shaped[Tensor, "batch step *feature"]:
+    """The frame of each clip that each step names."""
+    clip = torch.arange(len(x), device=x.device)[:, None]
+    return x[clip, index]
