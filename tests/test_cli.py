@@ -120,7 +120,7 @@ def test_help_fits_a_screen(pamt):
         ),
         pytest.param(
             ("score", "copy.wav", "noisy.wav", "--align", "dtw2"),
-            ("is not one of 'auto', 'none'",),
+            ("is not one of 'auto', 'none', 'dtw'",),
             id="bad align",
         ),
         pytest.param(("score", "copy.wav", "--colour", "red"), ("--colour",), id="bad option"),
@@ -135,6 +135,15 @@ def test_help_fits_a_screen(pamt):
 )
 def test_every_error_is_one_line_and_exit_code_2(pamt, arguments, words):
     assert_one_error(pamt(*arguments), *words)
+
+
+def test_score_warps_where_asked(pamt, folder):
+    done = pamt("score", "copy.wav", "noisy.wav", "--align", "dtw", "--json")
+    assert done.returncode == 0
+    files = folder / "copy.wav", folder / "noisy.wav"
+    expected = pamt_metric.distance(*files, align="dtw")
+    (found,) = json.loads(done.stdout)["results"]
+    assert found["distance"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_embed(pamt, folder):

@@ -68,6 +68,7 @@ def test_any_name_is_drawn_as_it_is(pamt, folder):
         (("piece.wav", "noisy.wav"), ("--output",)),
         (("piece.wav", "-o", "x.png"), ("'test'",)),
         (("piece.wav", "noisy.wav", "-o", "x.png", "--level", "loud"), ("match", "absolute")),
+        (("piece.wav", "noisy.wav", "-o", "x.png", "--align", "dtw"), ("one time axis", "dtw")),
     ],
 )
 def test_bad_input_is_one_line(pamt, folder, arguments, words):

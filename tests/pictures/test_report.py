@@ -83,6 +83,13 @@ class TestPairs:
         page, done = report(pamt, folder, str(out), "--folder", ".")
         assert views(page)[4]["notes"][0].startswith("The table says")
 
+    def test_refuses_a_warped_run_until_told_how_to_show_it(self, pamt, folder, scores, tmp_path):
+        out = tmp_path / "warped.csv"
+        pamt("score", "--manifest", "pairs.csv", "-o", str(out), "--align", "dtw")
+        done = pamt("report", str(out), "-o", "warped.html")
+        assert_one_error(done, "one time axis", "'auto' or 'none'")
+        assert pamt("report", str(out), "-o", "warped.html", "--align", "none").returncode == 0
+
     def test_without_sound(self, pamt, folder, scores):
         page, _ = report(pamt, folder, scores.name, "--audio", "none")
         assert all(view["sound"] is None for view in views(page).values())
