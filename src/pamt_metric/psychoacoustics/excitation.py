@@ -36,6 +36,7 @@ from pamt_metric.psychoacoustics.level_spread import (
     rounded_exponential_nodes,
 )
 from pamt_metric.psychoacoustics.scales import (
+    N_BANDS,
     center_frequencies,
     equivalent_rectangular_bandwidth,
 )
@@ -50,13 +51,17 @@ SHARPENING_STEPS = 12
 
 
 class Excitation(nn.Module):
-    """Power of components -> excitation of bands, both re 0 dB SPL at the cochlea."""
+    """Power of components -> excitation of bands, both re 0 dB SPL at the cochlea.
+
+    Args:
+        n_bands: how many, from the lowest up.
+    """
 
     erb_weight: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, n_bands: int = N_BANDS) -> None:
         super().__init__()
-        self.spread = LevelSpread(_sharpened_weight())
+        self.spread = LevelSpread(_sharpened_weight(n_bands))
         self.register_buffer("erb_weight", _erb_weight().float(), persistent=False)
 
     def forward(self, power: Float[Tensor, "*batch component"]) -> Float[Tensor, "*batch band"]:
@@ -87,9 +92,9 @@ def _erb_weight() -> Float[Tensor, "component component"]:
     return drop_unheard(roex(sharpness_p51(frequency)[None, :], g))
 
 
-def filter_weight() -> Float[Tensor, "node component band"]:
+def filter_weight(n_bands: int = N_BANDS) -> Float[Tensor, "node component band"]:
     """Spline coefficients of the filters of ISO 532-2."""
-    frequency, center = component_frequencies()[:, None], center_frequencies()[None, :]
+    frequency, center = component_frequencies()[:, None], center_frequencies(n_bands)[None, :]
     p51 = sharpness_p51(center)
     g = (frequency - center).abs() / center
     slope = skirt_slope(node_levels_db())[:, None, None].expand(-1, *g.shape)
@@ -99,8 +104,8 @@ def filter_weight() -> Float[Tensor, "node component band"]:
 
 
 @lru_cache
-def _sharpened_weight() -> Float[Tensor, "node component band"]:
-    wanted = filter_weight()
+def _sharpened_weight(n_bands: int) -> Float[Tensor, "node component band"]:
+    wanted = filter_weight(n_bands)
     smear = smear_matrix()
     reached = smear.sum(0)[:, None].clamp_min(1e-3)
     weight = wanted.clone()

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pamt_metric.psychoacoustics.scales import CAM_STEP, center_frequencies
+from pamt_metric.psychoacoustics.scales import CAM_STEP, N_BANDS, center_frequencies
 
 SONE_PER_CAM = 0.0617
 """C of the standard."""
@@ -147,16 +147,20 @@ def threshold_excitation(frequency: Float[Tensor, "band"]) -> Float[Tensor, "ban
 
 
 class SpecificLoudness(nn.Module):
-    """Excitation -> specific loudness of one ear, in sone per Cam."""
+    """Excitation -> specific loudness of one ear, in sone per Cam.
+
+    Args:
+        n_bands: how many, from the lowest up.
+    """
 
     threshold: Tensor
     gain: Tensor
     alpha: Tensor
     offset: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, n_bands: int = N_BANDS) -> None:
         super().__init__()
-        center = center_frequencies()
+        center = center_frequencies(n_bands)
         gain_db = _interpolate(_log_table(1), center.log())
         constants = {
             "threshold": threshold_excitation(center),

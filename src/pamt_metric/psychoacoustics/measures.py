@@ -15,14 +15,22 @@ from torch.nn import functional
 from pamt_metric.input_check import as_batch, check, full_lengths
 from pamt_metric.psychoacoustics import frames
 from pamt_metric.psychoacoustics.ear import Ear, Heard
+from pamt_metric.psychoacoustics.excitation import Excitation
 from pamt_metric.psychoacoustics.fluctuation import FluctuationStrength
-from pamt_metric.psychoacoustics.loudness import binaural, phon, total_loudness
+from pamt_metric.psychoacoustics.loudness import (
+    SpecificLoudness,
+    binaural,
+    phon,
+    total_loudness,
+)
 from pamt_metric.psychoacoustics.scales import center_frequencies
 from pamt_metric.psychoacoustics.sharpness import sharpness_of
 from pamt_metric.resample import resample, resampled_length
 
 INTEGRATION_FRAMES = 7
 """Frames (93 ms) over which `loudness` integrates excitation, as listeners do."""
+LOUDNESS_BANDS = 80
+"""Bands that `loudness` sums: up to 41.3 Cam (19.4 kHz)."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,14 @@ def loudness(waveform: Float[Tensor, "..."], sample_rate: int) -> Float[Tensor, 
 
     Excitation is integrated over 93 ms before it is compressed: without that a noise whose
     intensity fluctuates would read up to 5 % softer than ISO 532-2 has it from its long-term
-    spectrum. Arguments and errors as in `specific_loudness`.
+    spectrum. It is summed over `LOUDNESS_BANDS`, a little further up than the 38.9 Cam of that
+    standard, which cut off how a loud tone of 12.5 kHz spreads. Arguments and errors as in
+    `specific_loudness`.
     """
-    heard, mask = _hear(waveform, sample_rate)
+    ear = _wide_ear(waveform.dtype, waveform.device)
+    heard, mask = _hear(waveform, sample_rate, ear)
     steady = _integrated(heard.excitation, mask)
-    total = total_loudness(binaural(_ear(waveform).specific_loudness(steady)))
-    return _like(total, waveform)
+    return _like(total_loudness(binaural(ear.specific_loudness(steady))), waveform)
 
 
 def loudness_level(
@@ -117,6 +127,14 @@ def _ear_of(dtype: torch.dtype, device: torch.device) -> Ear:
 
 
 @lru_cache(maxsize=4)
+def _wide_ear(dtype: torch.dtype, device: torch.device) -> Ear:
+    ear = Ear()
+    ear.excitation = Excitation(LOUDNESS_BANDS)
+    ear.specific_loudness = SpecificLoudness(LOUDNESS_BANDS)
+    return ear.to(device, dtype)
+
+
+@lru_cache(maxsize=4)
 def _fluctuation(dtype: torch.dtype, device: torch.device) -> FluctuationStrength:
     return FluctuationStrength().to(device, dtype)
 
@@ -126,7 +144,7 @@ def _ear(waveform: Float[Tensor, "..."]) -> Ear:
 
 
 def _hear(
-    waveform: Float[Tensor, "..."], sample_rate: int
+    waveform: Float[Tensor, "..."], sample_rate: int, ear: Ear | None = None
 ) -> tuple[Heard, Bool[Tensor, "batch frame"]]:
     """The first stages of the ear, on any input."""
     check(waveform, sample_rate=sample_rate)
@@ -134,7 +152,8 @@ def _hear(
     lengths = resampled_length(full_lengths(batch), sample_rate, frames.SAMPLE_RATE)
     length = frames.n_frames(lengths)
     mask = frames.frame_mask(length, int(length.max()))
-    return _ear(waveform).hear(resample(batch, sample_rate, frames.SAMPLE_RATE), mask), mask
+    ear = _ear(waveform) if ear is None else ear
+    return ear.hear(resample(batch, sample_rate, frames.SAMPLE_RATE), mask), mask
 
 
 def _integrated(

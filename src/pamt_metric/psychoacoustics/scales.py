@@ -44,6 +44,6 @@ def equivalent_rectangular_bandwidth(frequency: Float[Tensor, "*any"]) -> Float[
     return ERB_MIN_HZ * (ERB_SLOPE * frequency + 1.0)
 
 
-def center_frequencies() -> Float[Tensor, "band"]:
+def center_frequencies(n_bands: int = N_BANDS) -> Float[Tensor, "band"]:
     """Centres of the ear's bands in Hz, float64, rising; half-Cam steps."""
-    return erb_number_to_hz(CAM_MIN + CAM_STEP * torch.arange(N_BANDS, dtype=torch.float64))
+    return erb_number_to_hz(CAM_MIN + CAM_STEP * torch.arange(n_bands, dtype=torch.float64))

@@ -4,11 +4,11 @@
 
 One acum is a noise of one critical band at 1 kHz and 60 dB.
 
-Source: DIN 45692:2009, which weighs the specific loudness of ISO 532-1 over Barks with z g(z). Here
-the specific loudness is that of ISO 532-2, whose patterns are narrower: it heaps the loudness of one
-critical band on fewer places, beside that of a broad band. The power of 0.9 makes up for that (with
-1 no weight at all meets the standard's values for both kinds of noise), and the weight w was fitted
-to those thirteen values, noises of 4 sone, as Swift and Gee (2017) do for the same loudness.
+Source: DIN 45692:2009, which weighs the specific loudness of ISO 532-1 over Barks with z g(z).
+Here it is that of ISO 532-2, whose patterns are narrower: they heap the loudness of one critical
+band on fewer places, beside that of a broad band. The power of 0.9 makes up for that (with 1 no
+weight at all meets the standard's values for both kinds of noise), and the weight w was fitted to
+those thirteen values, noises of 4 sone, as Swift and Gee (2017) do for the same loudness.
 """
 
 import numpy as np
