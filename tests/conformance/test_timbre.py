@@ -123,32 +123,17 @@ def strength_over_rate(kind: str) -> np.ndarray:
     return psychoacoustics.fluctuation_strength(clips, RATE).mean(1).double().numpy()
 
 
-FM_REASON = "a slow sweep passes each region in pulses, whose harmonics count as faster rates"
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["AM tone", "AM noise", pytest.param("FM tone", marks=pytest.mark.xfail(reason=FM_REASON))],
-)
+@pytest.mark.parametrize("kind", QUARTILES)
 def test_fluctuation_is_strongest_at_4_hz(kind: str) -> None:
     assert FLUCTUATION_RATES[int(strength_over_rate(kind).argmax())] == 4.0
 
 
-def quartile_cases() -> list:
-    missed = {("FM tone", rate): FM_REASON for rate in FLUCTUATION_RATES[:4]}
-    # 20 %, where the quartiles for tones end at 19.6 and those for noise begin at 24.5
-    missed["AM noise", 0.5] = "one response over rate serves tones and noise"
-    cases = [(kind, rate) for kind in QUARTILES for rate in FLUCTUATION_RATES]
-    return [
-        pytest.param(*case, marks=pytest.mark.xfail(reason=missed[case]))
-        if case in missed
-        else pytest.param(*case)
-        for case in cases
-    ]
-
-
-@pytest.mark.parametrize(("kind", "rate"), quartile_cases())
-def test_fluctuation_strength_is_within_the_listeners_quartiles(kind: str, rate: float) -> None:
-    value, index = strength_over_rate(kind), FLUCTUATION_RATES.index(rate)
-    low, high = QUARTILES[kind][index]
-    assert low <= 100.0 * value[index] / value[FLUCTUATION_RATES.index(4.0)] <= high
+@pytest.mark.parametrize("kind", QUARTILES)
+def test_fluctuation_strength_is_within_the_listeners_quartiles(kind: str) -> None:
+    low, high = (np.array(side) for side in zip(*QUARTILES[kind], strict=True))
+    value = strength_over_rate(kind)
+    percent = 100.0 * value / value[FLUCTUATION_RATES.index(4.0)]
+    # Their percentages refer to a standard sound, not to 4 Hz, which they give from 60 to 110 %: a
+    # factor a curve is free.
+    least, largest = (low / percent).max(), (high / percent).min()
+    assert least <= largest, f"{percent.round(1)} % would have to be {least:.2f} to {largest:.2f} x"
