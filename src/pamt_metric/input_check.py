@@ -129,7 +129,8 @@ def checked_rate(rate: Any, name: str) -> int:
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a word that is not one of the choices."""
     if value not in choices:
-        listed = " or ".join(repr(choice) for choice in choices)
+        *others, last = (repr(choice) for choice in choices)
+        listed = f"{', '.join(others)} or {last}"
         raise InputError(f"{name} must be {listed}, got {value!r}")
 
 

@@ -31,7 +31,7 @@ def compare(metric, a, b, **options):
 class TestArguments:
     @pytest.mark.parametrize(
         ("option", "value", "choices"),
-        [("level", "loud", "'match' or 'absolute'"), ("align", "dtw2", "'auto' or 'none'")],
+        [("level", "loud", "'match' or 'absolute'"), ("align", "dtw2", "'auto', 'none' or 'dtw'")],
     )
     def test_unknown_choice(self, tiny_metric, option, value, choices):
         with pytest.raises(InputError, match=f"{option} must be {choices}, got '{value}'"):
