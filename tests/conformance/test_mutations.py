@@ -31,6 +31,7 @@ CACHES = (
     masking._spread_weight,
     roughness._kernel,
     measures._ear_of,
+    measures._wide_ear,
     measures._fluctuation,
     place._precision,
 )
@@ -61,8 +62,8 @@ def _shift_of(hz: int) -> Callable[[], None]:
     return lambda: test_frequency_discrimination.test_a_shift_that_is_just_heard_is_one_unit(hz)
 
 
-def _shifted() -> torch.Tensor:
-    cam = scales.hz_to_erb_number(scales.center_frequencies())
+def _shifted(n_bands: int) -> torch.Tensor:
+    cam = scales.hz_to_erb_number(scales.center_frequencies(n_bands))
     return scales.erb_number_to_hz(cam + 1.0)
 
 
