@@ -105,8 +105,10 @@ def warp(a: EarTokens, b: EarTokens) -> Warp:
         ).to(device)
         for side in (0, 1)
     )
-    weight = pad_sequence([torch.from_numpy(_weights(path)) for path in paths], batch_first=True)
-    return Warp(index_a, index_b, weight.to(a.loudness))
+    weight = pad_sequence(
+        [torch.from_numpy(_weights(path)).to(a.loudness.dtype) for path in paths], batch_first=True
+    )
+    return Warp(index_a, index_b, weight.to(device))
 
 
 def too_long() -> InputError:
@@ -122,14 +124,14 @@ def _features(tokens: EarTokens, item: int, n_frame: int) -> Float[Tensor, "fram
     bands = loudness.sqrt() / (loudness.sum(-1, keepdim=True) + PATTERN_FLOOR).sqrt()
     onset = tokens.onset[item, :n_frame]
     size = (onset.square().sum(-1).mean() + ONSET_FLOOR).sqrt()
-    return torch.cat([bands, onset * (ONSET_SHARE**0.5 / size)], dim=-1).double()
+    return torch.cat([bands, onset * (ONSET_SHARE**0.5 / size)], dim=-1).cpu().double()
 
 
 def _cost(a: Float[Tensor, "frame_a feature"], b: Float[Tensor, "frame_b feature"]) -> np.ndarray:
     # A product of matrices and that of the swapped ones need not round alike.
     product = 0.5 * (a @ b.T + (b @ a.T).T)
     own = a.square().sum(-1)[:, None] + b.square().sum(-1)[None, :]
-    return (0.5 * own - product).clamp_min(0.0).cpu().numpy()
+    return (0.5 * own - product).clamp_min(0.0).numpy()
 
 
 def _path(cost: np.ndarray) -> np.ndarray:

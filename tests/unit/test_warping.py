@@ -155,7 +155,7 @@ class TestMetric:
         one, two = (
             pamt.distance(*x, sample_rate=SAMPLE_RATE, align="dtw") for x in ((a, b), (b, a))
         )
-        assert one == pytest.approx(two, rel=1e-6)
+        assert one == two > 0.0
         assert pamt.distance(a, a.clone(), sample_rate=SAMPLE_RATE, align="dtw") == 0.0
 
     def test_without_a_change_of_tempo_it_is_the_distance_without_alignment(self):
