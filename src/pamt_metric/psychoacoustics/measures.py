@@ -118,7 +118,8 @@ def fluctuation_strength(
 ) -> Float[Tensor, "*batch frame"]:
     """Fluctuation strength in vacil. Arguments and errors as in `specific_loudness`."""
     heard, mask = _hear(waveform, sample_rate)
-    return _like(_fluctuation(waveform.dtype, waveform.device)(heard.region, mask), waveform)
+    stage = _fluctuation(waveform.dtype, waveform.device)
+    return _like(stage(heard.excitation.mean(1), mask), waveform)
 
 
 @lru_cache(maxsize=4)
