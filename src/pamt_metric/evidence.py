@@ -1,8 +1,7 @@
 """What differs between two encoded clips: frame by frame, as wholes, and how little they share.
 
 Everything here is fixed; `pamt_metric.distance` weighs it. Differences enter squared and are
-averaged over bands and over time: all frames that are about as loud as music count nearly alike,
-softer ones by the loudness of both clips.
+averaged over bands and, by the loudness of both clips, over time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,12 +38,8 @@ EVIDENCE = (*ALIGNED, *POOLED)
 ALIGNED_MEANS = (*ADDED, *MISSING, *UNSIGNED)
 """Aligned evidence as it is measured: mean squares, the signed kinds in two halves."""
 
-HALF_WEIGHT_SONE = 16.0
-"""Loudness of both clips together at which a frame has half of the largest weight in time."""
-SILENT_WEIGHT = 1e-3
-"""Weight that a silent frame keeps, re the largest."""
-FAINT_SONE = 0.1
-"""Loudness of both clips together under which next to nothing is heard."""
+FRAME_FLOOR_SONE = 0.1
+"""Weight that a silent frame keeps in the mean over time."""
 LOUDNESS_FLOOR = 0.01
 """Sone per Cam at which the compressive loudness difference turns linear."""
 MATCH_DB = 4.0
@@ -112,20 +107,20 @@ def _take(parts: Any, items: slice | Tensor) -> Any:
 def frame_weight(
     a: EarTokens, b: EarTokens, duration: Float[Tensor, "batch frame"] | None = None
 ) -> Float[Tensor, "batch frame"]:
-    """Weight of each frame in means over time, over either's duration; sums to 1.
+    """Weight of each frame in means over time: the loudness of both, over either's duration.
 
     `duration` is how much time each stands for, where they do not all stand for the same.
     """
-    weight = loudness_weight(a, b)
+    loudness = frame_loudness(a, b)
     if duration is not None:
-        weight = weight * duration
-    return weight / weight.sum(1, keepdim=True)
+        loudness = loudness * duration
+    return loudness / loudness.sum(1, keepdim=True)
 
 
-def loudness_weight(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
-    """The same before it is made to sum to 1: from `SILENT_WEIGHT` towards 1, by the loudness."""
-    loudness = total_loudness(a.loudness) + total_loudness(b.loudness)
-    return (loudness / (loudness + HALF_WEIGHT_SONE) + SILENT_WEIGHT) * (a.mask | b.mask)
+def frame_loudness(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
+    """The same weight in sone, before it is made to sum to 1."""
+    loudness = total_loudness(a.loudness) + total_loudness(b.loudness) + FRAME_FLOOR_SONE
+    return loudness * (a.mask | b.mask)
 
 
 def aligned_means(
@@ -155,7 +150,7 @@ def aligned_sums(
     # A short change is as audible beside loud sound as beside soft: all frames count alike, but
     # for those in which neither clip is heard.
     loudness = total_loudness(a.tokens.loudness) + total_loudness(b.tokens.loudness)
-    heard = loudness / (loudness + FAINT_SONE) * (weight > 0.0)
+    heard = loudness / (loudness + FRAME_FLOOR_SONE) * (weight > 0.0)
     change = signed["masked"].square().mean(-1)
     powers = [heard, heard * change, heard * change.square(), heard * change**3]
     return found | {n: x.sum(1) for n, x in zip(_STANDOUT_SUMS, powers, strict=True)}
@@ -232,7 +227,7 @@ def _place_move(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]
     The mean over bands of what is returned is the sum over bands of share times squared move.
     """
     move = squared_move(place(a.excitation, a.loudness), place(b.excitation, b.loudness))
-    total = (a.loudness + b.loudness).sum(-1, keepdim=True) + FAINT_SONE
+    total = (a.loudness + b.loudness).sum(-1, keepdim=True) + FRAME_FLOOR_SONE
     share = 2.0 * torch.minimum(a.loudness, b.loudness) / total
     audible = torch.minimum(*[t.excitation / (t.excitation + t.threshold) for t in (a, b)])
     return N_BANDS * share * audible * move

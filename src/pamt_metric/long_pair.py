@@ -21,7 +21,7 @@ from pamt_metric.evidence import (
     Encoded,
     aligned_sums,
     evidence_maps,
-    loudness_weight,
+    frame_loudness,
     means_of,
     pooled_differences,
     unshared_loudness,
@@ -106,9 +106,9 @@ class LongPair:
             a, b = both(*[partial(clip.block, start, stop) for clip in self._clips])
             left, _ = margins(start, stop, self.n_frame)
             own = slice(left, left + stop - start)
-            every = loudness_weight(a.tokens, b.tokens)
-            weight = torch.zeros_like(every)
-            weight[:, own] = every[:, own]
+            loudness = frame_loudness(a.tokens, b.tokens)
+            weight = torch.zeros_like(loudness)
+            weight[:, own] = loudness[:, own]
             yield _Block(a, b, own, weight)
 
     def _pooled(self) -> dict[str, Float[Tensor, "1"]]:
