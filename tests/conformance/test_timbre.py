@@ -139,7 +139,7 @@ def test_fluctuation_strength_is_within_the_listeners_quartiles(kind: str) -> No
 
 
 def test_fluctuation_strength_over_frequency_deviation() -> None:
-    # Tone of 1.5 kHz and 70 dB at 4 Hz: medians in % of 2 vacil, figure 10.5.
+    # Tone of 1.5 kHz and 70 dB at 4 Hz: medians in % of 2 vacil, chapter 10.
     medians = {16: 2.6, 32: 9.8, 100: 36.3, 200: 56.8, 300: 68.0, 500: 86.3, 700: 97.0}
     phase = 2.0 * math.pi * 4.0 * seconds(4.0)
     carrier = 2.0 * math.pi * 1500.0 * seconds(4.0)
