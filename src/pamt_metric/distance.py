@@ -3,7 +3,7 @@
 Aligned evidence compares the clips frame by frame; pooled evidence compares them as wholes. Which
 of the two a listener goes by depends on whether both are the same performance: a noisy copy is
 judged by what was added and lost, another song by what it is. A gate decides, from how much of
-either clip's sound the other does not hold:
+either clip's sound the other does not hold, less where their fine structures are in phase:
 
     e_i      = root(mean square of evidence i) / typical_i     one number for each kind
     fidelity = scale sum_i w_i e_i                             aligned kinds alone

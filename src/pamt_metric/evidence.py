@@ -1,7 +1,7 @@
 """What differs between two encoded clips: frame by frame, as wholes, and how little they share.
 
 Everything here is fixed; `pamt_metric.distance` weighs it. Differences enter squared and are
-averaged over bands and, by the loudness of both clips, over time.
+averaged over bands and over time, where loud frames count more than soft ones, up to a limit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,9 @@ ALIGNED_MEANS = (*ADDED, *MISSING, *UNSIGNED)
 """Aligned evidence as it is measured: mean squares, the signed kinds in two halves."""
 
 FRAME_FLOOR_SONE = 0.1
-"""Weight that a silent frame keeps in the mean over time."""
+"""Loudness of both clips together that counts as that of a silent frame."""
+FRAME_HALF_SONE = 16.0
+"""Loudness of both clips together at which a frame has half the weight of the loudest."""
 LOUDNESS_FLOOR = 0.01
 """Sone per Cam at which the compressive loudness difference turns linear."""
 MATCH_DB = 4.0
@@ -47,6 +49,10 @@ MATCH_DB = 4.0
 HIDDEN = 0.01
 """Excitation this far under the masked threshold, as a power ratio, has no level of its own."""
 LEVEL_FLOOR = 1e-9
+COHERENT = 0.15
+"""Correlation of two fine structures that halves the cue. Separated voices and their originals lie
+between 0.26 and 0.60, tones of one study between 0.01 and 0.18, sung tones between 0.01 and 0.05 (5
+to 95 % of the train split)."""
 PATTERN_FLOOR = 1e-3
 """Keeps the loudness patterns of two silences from being 0 / 0."""
 NEIGHBOURHOOD_BANDS = 9
@@ -58,6 +64,8 @@ PATCH_FRAMES = 15
 PATCH_BANDS = 5
 STANDOUT_RATIO = 3.0
 """Times its mean over the clip that an audible change must reach at its worst, to stand out."""
+STANDOUT_ONSET = 0.05
+"""Mean square beyond that ratio under which a moment only begins to stand out."""
 _STANDOUT_SUMS = ("frames", "change", "change_2", "change_3")
 _CHANGE_FLOOR = 1e-6
 """Mean square of 'masked' in one frame that counts as none."""
@@ -107,20 +115,23 @@ def _take(parts: Any, items: slice | Tensor) -> Any:
 def frame_weight(
     a: EarTokens, b: EarTokens, duration: Float[Tensor, "batch frame"] | None = None
 ) -> Float[Tensor, "batch frame"]:
-    """Weight of each frame in means over time: the loudness of both, over either's duration.
+    """Weight of each frame in means over time, over either's duration; sums to 1.
+
+    It grows with the loudness of both, L / (L + 16 sone): what is heard in the pauses of a voice
+    tells as much of a copy as what it covers.
 
     `duration` is how much time each stands for, where they do not all stand for the same.
     """
-    loudness = frame_loudness(a, b)
+    weight = frame_salience(a, b)
     if duration is not None:
-        loudness = loudness * duration
-    return loudness / loudness.sum(1, keepdim=True)
+        weight = weight * duration
+    return weight / weight.sum(1, keepdim=True)
 
 
-def frame_loudness(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
-    """The same weight in sone, before it is made to sum to 1."""
+def frame_salience(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame"]:
+    """The same weight, 0 to 1, before it is made to sum to 1."""
     loudness = total_loudness(a.loudness) + total_loudness(b.loudness) + FRAME_FLOOR_SONE
-    return loudness * (a.mask | b.mask)
+    return loudness / (loudness + FRAME_HALF_SONE) * (a.mask | b.mask)
 
 
 def aligned_means(
@@ -160,14 +171,15 @@ def means_of(sums: Mapping[str, Float[Tensor, "batch"]]) -> dict[str, Float[Tens
     """Mean squares from the sums of all frames, over the sum of their weights.
 
     Of 'standout': how far the mean of the audible change where it is largest (weighted by its own
-    square) is over `STANDOUT_RATIO` times that of all frames. A steady difference has none of it.
+    square) is over `STANDOUT_RATIO` times that of all frames. A steady difference has none of it,
+    and it begins with a finite slope, though the distance takes its square root.
     """
     found = {name: x for name, x in sums.items() if name not in _STANDOUT_SUMS}
     n_frame, change, square, cube = (sums[name] for name in _STANDOUT_SUMS)
     n_frame = n_frame.clamp_min(_LEAST_FRAMES)
     worst = cube / (square + _CHANGE_FLOOR**2 * n_frame)
-    standout = (worst - STANDOUT_RATIO * change / n_frame).clamp_min(0.0)
-    return found | {"standout": standout}
+    excess = (worst - STANDOUT_RATIO * change / n_frame).clamp_min(0.0)
+    return found | {"standout": excess.square() / (excess + STANDOUT_ONSET)}
 
 
 def evidence_maps(a: Encoded, b: Encoded) -> dict[str, Float[Tensor, "batch frame band"]]:
@@ -262,34 +274,48 @@ def patch_difference(
 
 
 def unshared(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch"]:
-    """How little the clips have in common, 0 to 1: the product of two shares.
+    """How little the clips have in common, 0 to 1: the product of two shares, less for a copy.
 
     The share of a's loudness that b does not hold at about its level, times b's share that a does
     not. Noise only adds and a filter only takes away, so one of the two stays small for a degraded
-    copy; another performance does both.
+    copy; another performance does both. Where much was added and much was lost, as where one voice
+    was cut out of a mixture, the fine structure tells: a copy has it in phase with its original.
     """
-    return unshared_share(unshared_loudness(a, b))
+    return unshared_of(unshared_sums(a, b))
 
 
-def unshared_loudness(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch 2 2"]:
-    """Of `a` and of `b`: the loudness that the other does not hold, and all of it."""
+def unshared_sums(a: EarTokens, b: EarTokens) -> dict[str, Float[Tensor, "batch _"]]:
+    """What `unshared_of` makes the cue of; sums of several runs of frames add up.
+
+    'missed' and 'loudness' are, of `a` and of `b`, the loudness that the other does not hold and
+    all of it; 'fine' the powers of both fine structures, 'common' real and imaginary part of their
+    product.
+    """
     floor = HIDDEN * 0.5 * (a.threshold + b.threshold) + LEVEL_FLOOR
     level = 10.0 * ((a.excitation + floor).log10() - (b.excitation + floor).log10())
-    return torch.stack([_loudness_over(a.loudness, level), _loudness_over(b.loudness, -level)], 1)
+    missed = [_missed(a.loudness, level), _missed(b.loudness, -level)]
+    real = (a.fine * b.fine).sum((1, 2, 3))
+    imaginary = (a.fine[..., 1] * b.fine[..., 0] - a.fine[..., 0] * b.fine[..., 1]).sum((1, 2))
+    return {
+        "missed": torch.stack(missed, 1),
+        "loudness": torch.stack([clip.loudness.sum((1, 2)) for clip in (a, b)], 1),
+        "fine": torch.stack([clip.fine.square().sum((1, 2, 3)) for clip in (a, b)], 1),
+        "common": torch.stack([real, imaginary], 1),
+    }
 
 
-def unshared_share(loudness: Float[Tensor, "batch 2 2"]) -> Float[Tensor, "batch"]:
-    """The cue from what `unshared_loudness` gives."""
-    share = loudness[..., 0] / (loudness[..., 1] + PATTERN_FLOOR)
-    return share[:, 0] * share[:, 1]
+def unshared_of(sums: Mapping[str, Float[Tensor, "batch _"]]) -> Float[Tensor, "batch"]:
+    """The cue from what `unshared_sums` gives."""
+    share = (sums["missed"] / (sums["loudness"] + PATTERN_FLOOR)).prod(1)
+    coherence = sums["common"].square().sum(1) / (sums["fine"].prod(1) + PATTERN_FLOOR)
+    return share / (1.0 + (coherence / COHERENT**2).square())
 
 
-def _loudness_over(
+def _missed(
     loudness: Float[Tensor, "batch frame band"], level: Float[Tensor, "batch frame band"]
-) -> Float[Tensor, "batch 2"]:
-    """Loudness where `level`, in dB over the other clip's, is well over 0, and all loudness."""
-    missed = -torch.expm1(-(level.clamp_min(0.0) / MATCH_DB).square())
-    return torch.stack([(loudness * missed).sum((1, 2)), loudness.sum((1, 2))], 1)
+) -> Float[Tensor, "batch"]:
+    """Loudness where `level`, in dB over the other clip's, is well over 0."""
+    return (loudness * -torch.expm1(-(level.clamp_min(0.0) / MATCH_DB).square())).sum((1, 2))
 
 
 def pooled_differences(

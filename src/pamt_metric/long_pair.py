@@ -5,7 +5,7 @@ map of a comparison weighs each kind of evidence depends on those sums, so its p
 in a temporary file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -21,11 +21,11 @@ from pamt_metric.evidence import (
     Encoded,
     aligned_sums,
     evidence_maps,
-    frame_loudness,
+    frame_salience,
     means_of,
     pooled_differences,
-    unshared_loudness,
-    unshared_share,
+    unshared_of,
+    unshared_sums,
 )
 from pamt_metric.long_clip import BLOCK_FRAMES, Listener, LongClip, Sound, margins
 from pamt_metric.psychoacoustics.frames import n_frames
@@ -106,9 +106,9 @@ class LongPair:
             a, b = both(*[partial(clip.block, start, stop) for clip in self._clips])
             left, _ = margins(start, stop, self.n_frame)
             own = slice(left, left + stop - start)
-            loudness = frame_loudness(a.tokens, b.tokens)
-            weight = torch.zeros_like(loudness)
-            weight[:, own] = loudness[:, own]
+            salience = frame_salience(a.tokens, b.tokens)
+            weight = torch.zeros_like(salience)
+            weight[:, own] = salience[:, own]
             yield _Block(a, b, own, weight)
 
     def _pooled(self) -> dict[str, Float[Tensor, "1"]]:
@@ -122,23 +122,27 @@ class _Sums:
     def __init__(self) -> None:
         self.weight = torch.zeros(1, dtype=torch.float64)
         self._sums: dict[str, Tensor] = {}
-        self._unshared = torch.zeros(1, 2, 2, dtype=torch.float64)
+        self._unshared: dict[str, Tensor] = {}
 
     def add(self, block: _Block) -> None:
         a, b, own, weight = block
         self._like = weight
         self.weight += weight.double().sum(1).cpu()
-        for name, total in aligned_sums(a, b, weight).items():
-            self._sums[name] = self._sums.get(name, 0.0) + total.double().cpu()
+        _add(aligned_sums(a, b, weight), self._sums)
         tokens = [side.tokens.frames(own.start, own.stop) for side in (a, b)]
-        self._unshared += unshared_loudness(*tokens).double().cpu()
+        _add(unshared_sums(*tokens), self._unshared)
 
     def means(self) -> dict[str, Float[Tensor, "1"]]:
         means = means_of({name: x / self.weight for name, x in self._sums.items()})
         return {name: x.to(self._like) for name, x in means.items()}
 
     def cue(self) -> Float[Tensor, "1"]:
-        return unshared_share(self._unshared).to(self._like)
+        return unshared_of(self._unshared).to(self._like)
+
+
+def _add(more: Mapping[str, Tensor], total: dict[str, Tensor]) -> None:
+    for name, part in more.items():
+        total[name] = total.get(name, 0.0) + part.double().cpu()
 
 
 def _weighed_sum(

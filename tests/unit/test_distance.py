@@ -101,12 +101,14 @@ class TestCombine:
 
 @pytest.fixture(scope="module")
 def clicked(tiny_metric):
-    """A piece, and a copy with soft noise throughout and a click in its middle."""
+    """A piece, and a copy with soft noise throughout and a click on one side in its middle."""
     piece = signals.piece(2.0, seed=1)
     copy = signals.with_noise(piece, 50.0)
-    copy[48_000:48_100] += 0.5
+    left = copy.clone()
+    left[48_000:48_100] += 0.5
     lengths = torch.tensor([len(piece)])
-    return [tiny_metric.encode(x[None, None], lengths) for x in (piece, copy)]
+    pair = torch.stack([piece, piece]), torch.stack([left, copy])
+    return [tiny_metric.encode(x[None], lengths) for x in pair]
 
 
 class TestMap:
@@ -152,6 +154,18 @@ class TestUnshared:
     def test_two_far_tones_share_next_to_nothing(self):
         low, high = (signals.tone(0.5, frequency=f, n_partials=1)[None] for f in (300.0, 3000.0))
         assert self.unshared(low, high) > 0.8
+
+    def test_mono_copies_have_no_width_whatever_their_level(self):
+        piece = signals.piece(0.5, seed=1)
+        ear, lengths = Ear(), torch.tensor([len(piece)])
+        with torch.no_grad():
+            loud, soft = (ear(x[None, None], lengths).interaural for x in (piece, 1e-4 * piece))
+        torch.testing.assert_close(loud, soft, rtol=0.0, atol=1e-5)
+
+    def test_much_added_and_much_lost_is_still_the_same_performance(self):
+        voice, band, other = (signals.piece(1.0, seed=seed)[None] for seed in (1, 2, 3))
+        cut = signals.low_passed(voice[0], 2000.0)[None] + 0.5 * band
+        assert self.unshared(voice, cut) < 0.3 * self.unshared(voice, other)
 
     def test_is_symmetric_and_grows_from_copy_to_other_sound(self):
         piece, other = signals.piece(1.0, seed=1)[None], signals.piece(1.0, seed=2)[None]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from pamt_metric.distance import root
 from pamt_metric.evidence import (
     ALIGNED,
     ALIGNED_MEANS,
@@ -44,7 +45,7 @@ def changed(log_ratios, *, dtype=torch.float64):
     like = encoded(torch.zeros(24_000), n_frame=max(37, len(log_ratios)))
     parts = {
         name: getattr(like.tokens, name)[:, : len(log_ratios)].to(dtype)
-        for name in ("modulation", "interaural", "onset", "roughness")
+        for name in ("modulation", "interaural", "onset", "roughness", "fine")
     }
     heard = torch.tensor(log_ratios, dtype=dtype).isfinite()[None, :, None]
     parts["loudness"] = heard.to(dtype).expand_as(ratio)
@@ -69,6 +70,11 @@ def standout(log_ratios, weight=None):
     return aligned_means(a, b, weight)["standout"].item()
 
 
+def eased(excess):
+    """What an excess over three times the mean counts as."""
+    return excess**2 / (excess + 0.05)
+
+
 class TestStandout:
     def test_a_steady_change_has_none(self):
         assert standout([2.0] * 20) == 0.0
@@ -76,18 +82,20 @@ class TestStandout:
 
     def test_a_change_in_one_of_many_frames(self):
         # Worst 4, of which three times the mean, 4 / 20, is taken.
-        assert standout([0.0] * 7 + [2.0] + [0.0] * 12) == pytest.approx(4.0 - 3.0 * 4.0 / 20.0)
+        assert standout([0.0] * 7 + [2.0] + [0.0] * 12) == pytest.approx(
+            eased(4.0 - 3.0 * 4.0 / 20.0)
+        )
 
     def test_the_worst_is_a_mean_weighted_by_its_own_square(self):
         # Changes 4 and 1: (4^3 + 1) / (4^2 + 1), less three times 5 / 10.
-        expected = 65.0 / 17.0 - 3.0 * 5.0 / 10.0
+        expected = eased(65.0 / 17.0 - 3.0 * 5.0 / 10.0)
         assert standout([2.0, 1.0] + [0.0] * 8) == pytest.approx(expected)
 
     def test_under_three_times_the_mean_it_is_none(self):
         # The worst is n times the mean where one frame of n changes.
         assert standout([2.0, 0.0]) == 0.0
         assert standout([2.0, 0.0, 0.0]) == pytest.approx(0.0, abs=1e-9)
-        assert standout([2.0, 0.0, 0.0, 0.0]) == pytest.approx(1.0)
+        assert standout([2.0, 0.0, 0.0, 0.0]) == pytest.approx(eased(1.0))
         # Over a steady change of 1: worst (64 + 7) / (16 + 7), mean 11 / 8.
         assert standout([2.0] + [1.0] * 7) == 0.0
 
@@ -95,7 +103,16 @@ class TestStandout:
         # The floor, 1e-6 in each frame, takes all of a change of 1e-6, and little of nine times it.
         assert standout([1e-3] + [0.0] * 19) == 0.0
         worst = 9e-6**3 / (9e-6**2 + 20.0 * 1e-12)
-        assert standout([3e-3] + [0.0] * 19) == pytest.approx(worst - 3.0 * 9e-6 / 20.0, rel=1e-4)
+        expected = eased(worst - 3.0 * 9e-6 / 20.0)
+        assert standout([3e-3] + [0.0] * 19) == pytest.approx(expected, rel=1e-4)
+
+    def test_begins_with_a_finite_slope_under_the_root_of_the_distance(self):
+        excess = torch.tensor([1e-2, 1e-3, 1e-4], dtype=torch.float64)
+        one = torch.ones_like(excess)
+        sums = {"frames": one, "change": (1.0 - excess) / 3.0, "change_2": one, "change_3": one}
+        size = root(means_of(sums)["standout"])
+        assert bool((size > 0.0).all())
+        assert bool((size / excess <= 1.0 / 0.05**0.5).all())
 
     def test_frames_that_are_silent_in_both_do_not_count(self):
         loud = [2.0, 0.5] + [0.0] * 8

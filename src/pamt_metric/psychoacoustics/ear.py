@@ -3,6 +3,7 @@ r"""The ear: from a waveform to named groups of psychoacoustic tokens, 75 frames
     waveform -> components -> excitation -> specific loudness -> modulation, interaural, statistics
                           \-> masked threshold
                           \-> sub-frames -> onset, roughness
+             \-> fine structure
 
 Long clips run in chunks of frames, so that memory for spectra stays bounded; frames do not depend
 on the chunk they were computed in.
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from pamt_metric.psychoacoustics import frames
 from pamt_metric.psychoacoustics.excitation import Excitation
 from pamt_metric.psychoacoustics.filterbank import SUB_FRAMES, Filterbank, by_band
+from pamt_metric.psychoacoustics.fine_structure import FineStructure
 from pamt_metric.psychoacoustics.interaural import interaural_cues
 from pamt_metric.psychoacoustics.loudness import SpecificLoudness, binaural, total_loudness
 from pamt_metric.psychoacoustics.masking import FORWARD_FRAMES, MaskedThreshold
@@ -68,6 +70,7 @@ class EarTokens:
         interaural: level difference and coherence, by region.
         onset: steepest rise of loudness within the frame, in sone, by region.
         roughness: trembling between 20 and 150 Hz in asper, by region.
+        fine: what is new in the fine structure, real and imaginary part, see `fine_structure.py`.
         statistics: whole-clip statistics, see `statistics.LAYOUT`.
         mask: True for the frames of the clip itself.
     """
@@ -79,6 +82,7 @@ class EarTokens:
     interaural: Float[Tensor, "batch frame region 2"]
     onset: Float[Tensor, "batch frame region"]
     roughness: Float[Tensor, "batch frame region"]
+    fine: Float[Tensor, "batch frame fine 2"]
     statistics: Float[Tensor, "batch statistic"]
     mask: Bool[Tensor, "batch frame"]
 
@@ -150,6 +154,7 @@ class Ear(nn.Module):
         self.masked_threshold = MaskedThreshold()
         self.modulation = ModulationFilterbank()
         self.roughness = Roughness()
+        self.fine_structure = FineStructure()
 
     def forward(
         self,
@@ -199,9 +204,10 @@ class Ear(nn.Module):
             excitation=heard.excitation.mean(1),
             threshold=heard.threshold,
             modulation=self.modulation(loudness, mask),
-            interaural=interaural_cues(per_ear, heard.power, heard.cross),
+            interaural=interaural_cues(per_ear, heard.power, heard.cross, mask),
             onset=onsets(heard.region, mask),
             roughness=self.roughness(heard.region, mask),
+            fine=heard.fine.unflatten(-1, (-1, 2)),
             statistics=loudness.new_zeros(len(mask), N_STATISTICS),
             mask=mask,
         )
@@ -232,6 +238,7 @@ class Ear(nn.Module):
         self, waveform: Float[Tensor, "batch channel time"], mask: Bool[Tensor, "batch frame"]
     ) -> "Heard":
         components = self.filterbank(waveform, mask.shape[1])
+        fine = self.fine_structure(components.quarter, mask.shape[1])
         inside = mask[..., None].to(waveform.dtype)
         power = components.power * inside[:, None]
         return Heard(
@@ -240,6 +247,7 @@ class Ear(nn.Module):
             cross=by_band(components.cross) * inside,
             threshold=self.masked_threshold(power.mean(1), mask),
             region=components.region * inside.repeat_interleave(SUB_FRAMES, dim=1),
+            fine=fine.flatten(-2) * inside,
         )
 
 
@@ -251,6 +259,7 @@ class Heard(NamedTuple):
     cross: Float[Tensor, "batch frame band"]
     threshold: Float[Tensor, "batch frame band"]
     region: Float[Tensor, "batch sub_frame region"]
+    fine: Float[Tensor, "batch frame fine"]
 
     def frames(self, start: int, count: int) -> "Heard":
         """A run of frames."""
@@ -260,6 +269,7 @@ class Heard(NamedTuple):
             cross=self.cross.narrow(-2, start, count),
             threshold=self.threshold.narrow(-2, start, count),
             region=self.region.narrow(-2, SUB_FRAMES * start, SUB_FRAMES * count),
+            fine=self.fine.narrow(-2, start, count),
         )
 
 

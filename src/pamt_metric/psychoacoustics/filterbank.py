@@ -68,11 +68,13 @@ class Components(NamedTuple):
         cross: real part of the cross-power of the first and the last channel; for one channel its
             power.
         region: power of each region in each sub-frame, mean of the channels.
+        quarter: the waveform at a quarter of its rate, low-passed, which the fine structure reads.
     """
 
     power: Float[Tensor, "batch channel frame component"]
     cross: Float[Tensor, "batch frame component"]
     region: Float[Tensor, "batch sub_frame region"]
+    quarter: Float[Tensor, "batch channel quarter_time"]
 
 
 def component_frequencies() -> Float[Tensor, "component"]:
@@ -112,8 +114,9 @@ class Filterbank(nn.Module):
         region = own.mean(1)
         total = self._join(low.power, middle.power, high.power)
         if waveform.shape[1] == 1:
-            return Components(total, total[:, 0], region)
-        return Components(total, self._join(low.cross, middle.cross, high.cross), region)
+            return Components(total, total[:, 0], region, quarter)
+        cross = self._join(low.cross, middle.cross, high.cross)
+        return Components(total, cross, region, quarter)
 
     def _join(
         self,

@@ -33,6 +33,7 @@ LARGEST_VACIL = 3.85
 LEVEL_FLOOR = 2.0
 """Excitation, re a tone at the threshold of hearing, at which level stops to matter."""
 HALF_SWING = 2.8
+"""Swing of the logarithm of excitation, in nepers of power (12 dB), of half the largest value."""
 SWING_POWER = 1.3
 SLOW_WEIGHT = 0.29
 """How much of its square a slow swing takes from a faster one in the same band."""
