@@ -27,7 +27,18 @@ ADDED = tuple(f"added_{name}" for name in SIGNED)
 """What only the test holds, by kind of `SIGNED`."""
 MISSING = tuple(f"missing_{name}" for name in SIGNED)
 """What only the reference holds, by kind of `SIGNED`."""
-UNSIGNED = ("patch", "modulation", "onset", "interaural", "place", "standout", "sequence")
+UNSIGNED = (
+    "patch",
+    "modulation",
+    "onset",
+    "flux",
+    "presence",
+    "novelty",
+    "interaural",
+    "place",
+    "standout",
+    "sequence",
+)
 """The other kinds of aligned evidence."""
 ALIGNED = (*SIGNED, *UNSIGNED)
 """Kinds of aligned evidence."""
@@ -66,6 +77,9 @@ STANDOUT_RATIO = 3.0
 """Times its mean over the clip that an audible change must reach at its worst, to stand out."""
 STANDOUT_ONSET = 0.05
 """Mean square beyond that ratio under which a moment only begins to stand out."""
+NOVELTY_RANGES = 2
+"""Ranges of frequency, below and above 800 Hz, in which it is told how much is new."""
+NOVELTY_FLOOR = 1e-3
 _STANDOUT_SUMS = ("frames", "change", "change_2", "change_3")
 _CHANGE_FLOOR = 1e-6
 """Mean square of 'masked' in one frame that counts as none."""
@@ -200,15 +214,20 @@ def _unsigned_maps(
     square = masked.square()
     modulation = (a.tokens.modulation - b.tokens.modulation).square().mean(-1)
     onset = (_compressed(a.tokens.onset) - _compressed(b.tokens.onset)).square()
+    presence = (a.tokens.presence - b.tokens.presence).square()
+    novelty = (_novelty(a.tokens) - _novelty(b.tokens)).square().mean(-1, keepdim=True)
     interaural = (a.tokens.interaural - b.tokens.interaural).square().mean(-1)
+    shared = _shared_audibility(a.tokens, b.tokens)
     either = (a.tokens.mask | b.tokens.mask)[..., None]
     sequence = (a.embedding.sequence - b.embedding.sequence).square().sum(-1, keepdim=True)
     return {
         "patch": patch_difference(a.tokens.loudness, b.tokens.loudness, either),
         "modulation": modulation.repeat_interleave(BANDS_PER_REGION, dim=-1),
         "onset": onset.repeat_interleave(BANDS_PER_REGION, dim=-1),
-        "interaural": interaural.repeat_interleave(BANDS_PER_REGION, dim=-1)
-        * _shared_audibility(a.tokens, b.tokens),
+        "flux": (a.tokens.flux - b.tokens.flux).square(),
+        "presence": presence * shared,
+        "novelty": novelty.expand(-1, -1, N_BANDS),
+        "interaural": interaural.repeat_interleave(BANDS_PER_REGION, dim=-1) * shared,
         "place": _place_move(a.tokens, b.tokens),
         "standout": square * square.mean(-1, keepdim=True).square(),
         "sequence": sequence.expand(-1, -1, N_BANDS),
@@ -243,6 +262,12 @@ def _place_move(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]
     share = 2.0 * torch.minimum(a.loudness, b.loudness) / total
     audible = torch.minimum(*[t.excitation / (t.excitation + t.threshold) for t in (a, b)])
     return N_BANDS * share * audible * move
+
+
+def _novelty(tokens: EarTokens) -> Float[Tensor, "batch frame range"]:
+    """How much of a frame is new, steady tones being nothing: the size of its fine structure."""
+    power = tokens.fine.square().sum(-1).unflatten(-1, (NOVELTY_RANGES, -1)).sum(-1)
+    return (power + NOVELTY_FLOOR).sqrt()
 
 
 def _log_ratio(more: Tensor, less: Tensor, floor: Tensor) -> Tensor:
@@ -328,7 +353,7 @@ def pooled_differences(
 
 
 def _shared_audibility(a: EarTokens, b: EarTokens) -> Float[Tensor, "batch frame band"]:
-    """How far a band is heard in both clips, 0 to 1: a place that is silent has no direction."""
+    """How far a band is heard in both clips, 0 to 1: silence is neither wide nor full of holes."""
     least = torch.minimum(a.loudness, b.loudness)
     return least / (least + LOUDNESS_FLOOR)
 

@@ -1,6 +1,8 @@
 r"""The ear: from a waveform to named groups of psychoacoustic tokens, 75 frames a second.
 
-    waveform -> components -> excitation -> specific loudness -> modulation, interaural, statistics
+    waveform -> components -> excitation -> specific loudness -> modulation, flux, interaural,
+                          |                                      statistics
+                          |-> presence
                           \-> masked threshold
                           \-> sub-frames -> onset, roughness
              \-> fine structure
@@ -24,11 +26,13 @@ from pamt_metric.psychoacoustics import frames
 from pamt_metric.psychoacoustics.excitation import Excitation
 from pamt_metric.psychoacoustics.filterbank import SUB_FRAMES, Filterbank, by_band
 from pamt_metric.psychoacoustics.fine_structure import FineStructure
+from pamt_metric.psychoacoustics.flux import flux
 from pamt_metric.psychoacoustics.interaural import interaural_cues
 from pamt_metric.psychoacoustics.loudness import SpecificLoudness, binaural, total_loudness
 from pamt_metric.psychoacoustics.masking import FORWARD_FRAMES, MaskedThreshold
 from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ, ModulationFilterbank
 from pamt_metric.psychoacoustics.onset import onsets
+from pamt_metric.psychoacoustics.presence import presence
 from pamt_metric.psychoacoustics.roughness import Roughness
 from pamt_metric.psychoacoustics.scales import N_BANDS, N_REGIONS
 from pamt_metric.psychoacoustics.statistics import N_STATISTICS, Summary, from_summary, summarize
@@ -70,6 +74,8 @@ class EarTokens:
         interaural: level difference and coherence, by region.
         onset: steepest rise of loudness within the frame, in sone, by region.
         roughness: trembling between 20 and 150 Hz in asper, by region.
+        flux: rise or fall of the root of loudness within 27 ms, by band.
+        presence: share of a band that is its own sound, not what spreads to it, 0 to 1.
         fine: what is new in the fine structure, real and imaginary part, see `fine_structure.py`.
         statistics: whole-clip statistics, see `statistics.LAYOUT`.
         mask: True for the frames of the clip itself.
@@ -82,6 +88,8 @@ class EarTokens:
     interaural: Float[Tensor, "batch frame region 2"]
     onset: Float[Tensor, "batch frame region"]
     roughness: Float[Tensor, "batch frame region"]
+    flux: Float[Tensor, "batch frame band"]
+    presence: Float[Tensor, "batch frame band"]
     fine: Float[Tensor, "batch frame fine 2"]
     statistics: Float[Tensor, "batch statistic"]
     mask: Bool[Tensor, "batch frame"]
@@ -199,14 +207,17 @@ class Ear(nn.Module):
         heard = self.hear(waveform, mask)
         per_ear = self.specific_loudness(heard.excitation)
         loudness = binaural(per_ear)
+        excitation = heard.excitation.mean(1)
         return EarTokens(
             loudness=loudness,
-            excitation=heard.excitation.mean(1),
+            excitation=excitation,
             threshold=heard.threshold,
             modulation=self.modulation(loudness, mask),
             interaural=interaural_cues(per_ear, heard.power, heard.cross, mask),
             onset=onsets(heard.region, mask),
             roughness=self.roughness(heard.region, mask),
+            flux=flux(loudness, mask),
+            presence=presence(heard.power.mean(1), excitation),
             fine=heard.fine.unflatten(-1, (-1, 2)),
             statistics=loudness.new_zeros(len(mask), N_STATISTICS),
             mask=mask,
