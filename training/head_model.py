@@ -15,6 +15,7 @@ from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import ALIGNED, EVIDENCE, mean_over_map, pooled_differences
 from pamt_metric.head import Embedding, SequenceHead
 from pamt_metric.metric import Metric
+from pamt_metric.psychoacoustics.statistics import LAYOUT
 from training.data.alignment_set import Ladder, Study
 from training.data.features import EAR_EVIDENCE, ClipSet, PairSet
 from training.head_config import HeadStageConfig
@@ -28,6 +29,9 @@ PARTS = ("fidelity", "content", "added", "missing")
 UNUSED = -30.0
 """Logarithm of the weight of evidence that is switched off: too small to show or to move."""
 SCALE_FLOOR = 1e-3
+WIDTH_SCALE = 0.25
+"""Standard deviation that statistics of the two ears are taken to have: the rated clips are mono,
+and theirs is 0."""
 FIT_FRAMES = 400
 """Frames of a study that stand for it where hidden states are standardised."""
 
@@ -168,7 +172,9 @@ def fit_head(head: SequenceHead, studies: Sequence[Study]) -> None:
     clips = [study.pairs.clips for study in studies]
     rows = torch.cat([one.tokens.statistics for one in clips])
     head.statistics_mean.copy_(rows.mean(0))
-    head.statistics_scale.copy_(rows.std(0) + SCALE_FLOOR)
+    scale = dict(zip(LAYOUT, rows.std(0).split(list(LAYOUT.values())), strict=True))
+    scale["width"] = scale["width"].clamp_min(WIDTH_SCALE)
+    head.statistics_scale.copy_(torch.cat(list(scale.values())) + SCALE_FLOOR)
     states = torch.cat([_some_states(one) for one in clips])  # (frame, layer, width)
     head.state_mean.copy_(states.mean(0))
     head.state_scale.copy_(states.std(0) + SCALE_FLOOR)

@@ -74,6 +74,9 @@ SQUASH_FLOOR = 2.0**-8
 """Share of the typical evidence under which `squash` is straight."""
 ROOT_FLOOR = 2.0**-10
 """Where `root` turns from linear to a square root's slope."""
+GATE_CENTER = 0.03
+"""Where an untrained gate is half open: in the train split nineteen of twenty separated voices, codecs
+and rooms are under 0.02, nineteen of twenty pairs of tones over 0.05."""
 GATE_POWER = 2.0
 """Steepness of the gate. Steeper ones tell copies from other content no better, and make the
 distance of tones that lie near its centre jump."""
@@ -113,7 +116,7 @@ class PairDistance(nn.Module):
         super().__init__()
         self.log_same_weight = nn.Parameter(torch.zeros(len(ALIGNED)))
         self.log_other_weight = nn.Parameter(torch.zeros(len(EVIDENCE)))
-        self.log_gate_center = nn.Parameter(torch.tensor(0.13).log())
+        self.log_gate_center = nn.Parameter(torch.tensor(GATE_CENTER).log())
         self.log_offset = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("scale", torch.tensor(1.0))
         typical = torch.tensor([_TYPICAL[name] for name in EVIDENCE])

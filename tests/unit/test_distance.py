@@ -6,7 +6,15 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pamt_metric.distance import GATE_POWER, ROOT_FLOOR, SQUASH_FLOOR, PairDistance, root, squash
+from pamt_metric.distance import (
+    GATE_CENTER,
+    GATE_POWER,
+    ROOT_FLOOR,
+    SQUASH_FLOOR,
+    PairDistance,
+    root,
+    squash,
+)
 from pamt_metric.evidence import (
     ADDED,
     ALIGNED,
@@ -25,10 +33,9 @@ from pamt_metric.psychoacoustics.statistics import N_STATISTICS
 from tests.support import signals
 
 MEANS = (*ALIGNED_MEANS, *POOLED)
-ALIGNED_TYPICAL = (0.34, 1.7, 1.2, 0.59, 0.26, 0.16, 0.3, 10.0, 0.57, 1.0)
+ALIGNED_TYPICAL = (0.34, 1.7, 1.2, 0.59, 0.26, 0.16, 0.08, 0.23, 1.25, 0.3, 10.0, 0.57, 1.0)
 TYPICAL = dict(zip(EVIDENCE, (*ALIGNED_TYPICAL, *[1.0 for _ in POOLED]), strict=True))
 TYPICAL_HALF = {"loudness": 0.22, "masked": 1.1, "level": 0.77}
-GATE_CENTER = 0.13
 
 
 def given(means):
@@ -78,7 +85,7 @@ class TestCombine:
 
     def test_the_gate_opens_with_the_cue_and_stays_under_1(self):
         pair = PairDistance().requires_grad_(False)
-        cues = torch.tensor([0.0, 0.05, GATE_CENTER, 1.0])
+        cues = torch.tensor([0.0, 0.01, GATE_CENTER, 1.0])
         expected = [
             x**GATE_POWER / (x**GATE_POWER + GATE_CENTER**GATE_POWER) for x in cues.tolist()
         ]
@@ -171,7 +178,7 @@ class TestUnshared:
         piece, other = signals.piece(1.0, seed=1)[None], signals.piece(1.0, seed=2)[None]
         copy = signals.with_noise(piece[0], 30.0)[None]
         assert self.unshared(piece, copy) == pytest.approx(self.unshared(copy, piece), rel=1e-6)
-        assert 0.0 < self.unshared(piece, copy) < 0.13 < self.unshared(piece, other) < 1.0
+        assert 0.0 < self.unshared(piece, copy) < GATE_CENTER < self.unshared(piece, other) < 1.0
 
 
 def test_pooled_differences_are_squared_distances_by_group_of_the_embedding():

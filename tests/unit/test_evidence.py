@@ -45,7 +45,7 @@ def changed(log_ratios, *, dtype=torch.float64):
     like = encoded(torch.zeros(24_000), n_frame=max(37, len(log_ratios)))
     parts = {
         name: getattr(like.tokens, name)[:, : len(log_ratios)].to(dtype)
-        for name in ("modulation", "interaural", "onset", "roughness", "fine")
+        for name in ("modulation", "interaural", "onset", "roughness", "flux", "presence", "fine")
     }
     heard = torch.tensor(log_ratios, dtype=dtype).isfinite()[None, :, None]
     parts["loudness"] = heard.to(dtype).expand_as(ratio)
@@ -164,6 +164,45 @@ class TestStandout:
         assert not by_frame[8:].any()
         mean = aligned_means(a, b, even(20))["standout_map"]
         assert mean.item() == pytest.approx(64.0 / 20.0)
+
+
+class TestNovelty:
+    def novelty(self, a, b):
+        return evidence_maps(a, b)["novelty"][0, INNER].mean().item()
+
+    def test_hand_computed(self):
+        a, b = changed([0.0] * 12)
+        fine = torch.zeros_like(b.tokens.fine)
+        # Power 25 in the lower range in b alone, in one frame.
+        fine[0, 4, 3] = torch.tensor([3.0, 4.0])
+        b = replace(b, tokens=replace(b.tokens, fine=fine))
+        by_frame = evidence_maps(a, b)["novelty"].mean(-1)[0]
+        expected = ((25.0 + 1e-3) ** 0.5 - 1e-3**0.5) ** 2 / 2.0
+        assert by_frame[4].item() == pytest.approx(expected)
+        assert by_frame.sum().item() == pytest.approx(expected)
+
+    def test_noise_is_newer_than_a_tone_and_as_new_as_other_noise(self):
+        noise, other = (encoded(signals.noise(0.5, seed=seed)) for seed in (0, 5))
+        steady = tone(1000.0)
+        assert self.novelty(noise, steady) > 5.0 * self.novelty(noise, other)
+        assert self.novelty(steady, tone(800.0)) < 0.1 * self.novelty(noise, steady)
+
+
+class TestPresence:
+    def test_wants_sound_in_both(self):
+        a, b = encoded(torch.zeros(24_000)), encoded(signals.noise(0.5))
+        assert not evidence_maps(a, b)["presence"].any()
+
+    def test_tells_a_hole_in_a_spectrum_from_soft_noise_in_it(self):
+        noise, soft = (
+            signals.noise(0.5, seed=0),
+            10.0 ** (-25.0 / 20.0) * signals.noise(0.5, seed=1),
+        )
+        low = signals.low_passed(noise, 3000.0)
+        # Over the edge little but the skirt of what lies below is heard.
+        near = slice(56, 60)
+        by_band = evidence_maps(encoded(low), encoded(low + soft))["presence"][0, INNER].mean(0)
+        assert by_band[near].max() > 3.0 * by_band[20:45].mean()
 
 
 class TestSums:

@@ -102,10 +102,13 @@ class EarTokens:
     def summary(self) -> Summary:
         """What the statistics need of these frames."""
         return summarize(
-            self.loudness,
-            self.modulation,
-            self.interaural,
             self.mask,
+            loudness=self.loudness,
+            modulation=self.modulation,
+            interaural=self.interaural,
+            onset=self.onset,
+            flux=self.flux,
+            presence=self.presence,
             excitation=self.excitation,
             threshold=self.threshold,
         )

@@ -1,4 +1,4 @@
-"""A clip as a whole, in a few numbers: colour, attack, decay, flutter, width, tones, motion.
+"""A clip as a whole, in some hundred numbers: colour, attack, decay, flutter, width, tones, motion.
 
 Listeners who compare instrument tones do not line them up in time; they compare how bright, how
 sudden, how long and how rough they are (McAdams et al., 1995; Peeters et al., 2011). Every number
@@ -30,6 +30,11 @@ N_CEPSTRAL = 12
 """Cepstral coefficients of the spectral envelope without the zeroth: peaks of 6 Cam and more."""
 CEPSTRAL_RANGE = 1e-3
 """Excitation this far under the strongest band's, as a power ratio, fills the gaps between."""
+HALF_SONE = 8.0
+"""Loudness at which a frame has half the weight of the loudest in the mean rise."""
+ONSET_FLOOR = 0.01
+"""Sone at which the root of an onset turns linear."""
+_SQUARES_FLOOR = 1e-3
 _N_REGION_GROUPS = 5
 _N_RATES = len(MODULATION_RATES_HZ)
 
@@ -42,6 +47,9 @@ LAYOUT = {
     "width": 2,
     "tonality": _N_REGION_GROUPS,
     "motion": N_CEPSTRAL,
+    "onset": _N_REGION_GROUPS,
+    "rise": 1,
+    "presence": N_BANDS // SPECTRUM_BANDS,
 }
 """Name and size of each group, in the order in which they stand in the vector."""
 N_STATISTICS = sum(LAYOUT.values())
@@ -60,6 +68,9 @@ class Summary:
         interaural: squares of the cues, summed in the same way.
         prominence: logarithm of excitation over threshold, summed in the same way.
         modulation: sum over frames.
+        onset: second and third powers of the root of onsets by group of regions, summed.
+        rise: mean rise over bands and 1, summed by how loud the frame is, up to a limit.
+        presence: sum over frames, each weighed by its loudness.
     """
 
     loudness: Float[Tensor, "batch frame"]
@@ -70,6 +81,9 @@ class Summary:
     interaural: Float[Tensor, "batch region 2"]
     prominence: Float[Tensor, "batch band"]
     modulation: Float[Tensor, "batch region rate"]
+    onset: Float[Tensor, "batch 2 group"]
+    rise: Float[Tensor, "batch 2"]
+    presence: Float[Tensor, "batch band"]
 
     @classmethod
     def join(cls, parts: Sequence["Summary"]) -> "Summary":
@@ -87,50 +101,44 @@ class Summary:
 
 
 def clip_statistics(
-    specific_loudness: Float[Tensor, "batch frame band"],
-    modulation: Float[Tensor, "batch frame region rate"],
-    interaural: Float[Tensor, "batch frame region 2"],
-    mask: Bool[Tensor, "batch frame"],
-    *,
-    excitation: Float[Tensor, "batch frame band"],
-    threshold: Float[Tensor, "batch frame band"],
+    mask: Bool[Tensor, "batch frame"], **tokens: Float[Tensor, "batch frame *feature"]
 ) -> Float[Tensor, "batch statistic"]:
-    """The clip statistics, one row an item; `LAYOUT` names the columns.
-
-    Args:
-        specific_loudness: sone per Cam.
-        modulation: modulation magnitude in sone.
-        interaural: level difference and coherence.
-        mask: True for the frames of the clip itself; the others count nothing.
-        excitation: intensity re 0 dB SPL at the cochlea.
-        threshold: masked threshold in the unit of excitation, positive.
-    """
-    return from_summary(
-        summarize(
-            specific_loudness,
-            modulation,
-            interaural,
-            mask,
-            excitation=excitation,
-            threshold=threshold,
-        )
-    )
+    """The clip statistics, one row an item; `LAYOUT` names the columns. Arguments: `summarize`."""
+    return from_summary(summarize(mask, **tokens))
 
 
 def summarize(
-    specific_loudness: Float[Tensor, "batch frame band"],
-    modulation: Float[Tensor, "batch frame region rate"],
-    interaural: Float[Tensor, "batch frame region 2"],
     mask: Bool[Tensor, "batch frame"],
     *,
+    loudness: Float[Tensor, "batch frame band"],
+    modulation: Float[Tensor, "batch frame region rate"],
+    interaural: Float[Tensor, "batch frame region 2"],
+    onset: Float[Tensor, "batch frame region"],
+    flux: Float[Tensor, "batch frame band"],
+    presence: Float[Tensor, "batch frame band"],
     excitation: Float[Tensor, "batch frame band"],
     threshold: Float[Tensor, "batch frame band"],
 ) -> Summary:
-    """The summary of some frames; arguments as for `clip_statistics`."""
-    specific_loudness = specific_loudness * mask[..., None]
+    """The summary of some frames.
+
+    Args:
+        mask: True for the frames of the clip itself; the others count nothing.
+        loudness: specific loudness, sone per Cam.
+        modulation: modulation magnitude in sone.
+        interaural: level difference and coherence.
+        onset: steepest rise of loudness, in sone.
+        flux: rise or fall of the root of specific loudness.
+        presence: share of a band that is its own sound.
+        excitation: intensity re 0 dB SPL at the cochlea.
+        threshold: masked threshold in the unit of excitation, positive.
+    """
+    specific_loudness = loudness * mask[..., None]
     loudness = total_loudness(specific_loudness)
     centroid, spread = _brightness_by_frame(specific_loudness)
     prominence = (excitation / threshold + 1.0).log()
+    root = _root(onset * mask[..., None], ONSET_FLOOR)
+    sudden = root.unflatten(-1, (_N_REGION_GROUPS, -1)).mean(-1)
+    rise = torch.stack([flux.clamp_min(0.0).mean(-1), torch.ones_like(loudness)], dim=-1)
     return Summary(
         loudness=loudness,
         centroid=centroid,
@@ -140,6 +148,9 @@ def summarize(
         interaural=(interaural.square() * loudness[..., None, None]).sum(1),
         prominence=(prominence * loudness[..., None]).sum(1),
         modulation=(modulation * mask[..., None, None]).sum(1),
+        onset=torch.stack([sudden.square(), sudden**3], dim=2).sum(1),
+        rise=(rise * (loudness / (loudness + HALF_SONE))[..., None]).sum(1),
+        presence=(presence * loudness[..., None]).sum(1),
     )
 
 
@@ -156,6 +167,9 @@ def from_summary(clip: Summary) -> Float[Tensor, "batch statistic"]:
         (clip.interaural / total[..., None]).mean(1),
         _tonality(clip.prominence / total),
         _motion(clip.cepstrum, weight),
+        _onset(clip.onset),
+        clip.rise[:, :1] / (clip.rise[:, 1:] + LOUDNESS_FLOOR),
+        (clip.presence / total).unflatten(-1, (-1, SPECTRUM_BANDS)).mean(-1),
     ]
     return torch.cat(parts, dim=-1)
 
@@ -241,6 +255,12 @@ def _modulation(
     """Modulation by group of regions and rate, as a share of loudness; square root."""
     group = modulation.unflatten(1, (_N_REGION_GROUPS, -1)).sum(2).flatten(1)
     return _root(group / loudness)
+
+
+def _onset(powers: Float[Tensor, "batch 2 group"]) -> Float[Tensor, "batch group"]:
+    """How sudden sound begins where it does: mean of root onsets, weighed by their own square."""
+    square, cube = powers.unbind(1)
+    return cube / (square + _SQUARES_FLOOR)
 
 
 def _tonality(prominence: Float[Tensor, "batch band"]) -> Float[Tensor, "batch statistic"]:

@@ -12,10 +12,21 @@ FIELDS = (
     "interaural",
     "onset",
     "roughness",
+    "flux",
+    "presence",
     "fine",
     "statistics",
 )
-ZERO_IN_SILENCE = ("loudness", "excitation", "modulation", "onset", "roughness", "fine")
+ZERO_IN_SILENCE = (
+    "loudness",
+    "excitation",
+    "modulation",
+    "onset",
+    "roughness",
+    "flux",
+    "presence",
+    "fine",
+)
 ZERO_BEYOND = (*ZERO_IN_SILENCE, "interaural")
 N_SAMPLES = 24_000
 

@@ -74,19 +74,28 @@ def test_statistics() -> None:
     mask = torch.arange(20)[None] < 18
     excitation = 10.0 ** (6.0 * uniform(1, 20, N_BANDS, seed=3))
     threshold = 10.0 ** (4.0 * uniform(1, 20, N_BANDS, seed=4))
+    onset = uniform(1, 20, N_REGIONS, seed=5)
+    flux = uniform(1, 20, N_BANDS, seed=6) - 0.5
+    presence = uniform(1, 20, N_BANDS, seed=7)
 
     def found(**changed: torch.Tensor) -> torch.Tensor:
         parts = {
-            "specific_loudness": loudness,
+            "loudness": loudness,
             "modulation": modulation,
             "interaural": interaural,
+            "onset": onset,
+            "flux": flux,
+            "presence": presence,
             "excitation": excitation,
             "threshold": threshold,
         }
         return clip_statistics(**(parts | changed), mask=mask)
 
-    assert agrees(lambda x: found(specific_loudness=x), loudness, few=3)
+    assert agrees(lambda x: found(loudness=x), loudness, few=3)
     assert agrees(lambda x: found(modulation=x), modulation, few=1)
     assert agrees(lambda x: found(interaural=x), interaural, few=1)
+    assert agrees(lambda x: found(onset=x), onset, few=1)
+    assert agrees(lambda x: found(flux=x), flux, few=1)
+    assert agrees(lambda x: found(presence=x), presence, few=1)
     assert agrees(lambda x: found(excitation=x.exp()), excitation.log(), few=2)
     assert agrees(lambda x: found(threshold=x.exp()), threshold.log(), few=1)

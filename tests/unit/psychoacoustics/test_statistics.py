@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
+from pamt_metric.psychoacoustics.flux import flux
 from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ, N_REGIONS
+from pamt_metric.psychoacoustics.presence import presence
 from pamt_metric.psychoacoustics.scales import N_BANDS
 from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS, clip_statistics
 
@@ -15,7 +17,11 @@ THRESHOLD = 100.0
 
 
 def statistics(
-    loudness: torch.Tensor, *, excitation: torch.Tensor | None = None, n_valid: int | None = None
+    loudness: torch.Tensor,
+    *,
+    excitation: torch.Tensor | None = None,
+    onset: torch.Tensor | None = None,
+    n_valid: int | None = None,
 ) -> dict[str, torch.Tensor]:
     """Each group of one clip's statistics; no modulation and one ear like the other.
 
@@ -25,10 +31,13 @@ def statistics(
     n_frame = loudness.shape[0]
     mask = (torch.arange(n_frame) < (n_frame if n_valid is None else n_valid))[None]
     vector = clip_statistics(
-        loudness[None],
-        torch.zeros(1, n_frame, N_REGIONS, len(MODULATION_RATES_HZ)),
-        torch.zeros(1, n_frame, N_REGIONS, 2),
         mask,
+        loudness=loudness[None],
+        modulation=torch.zeros(1, n_frame, N_REGIONS, len(MODULATION_RATES_HZ)),
+        interaural=torch.zeros(1, n_frame, N_REGIONS, 2),
+        onset=torch.zeros(1, n_frame, N_REGIONS) if onset is None else onset[None],
+        flux=flux(loudness[None], mask),
+        presence=presence(excitation[None], 10.0 * excitation[None]),
         excitation=excitation[None],
         threshold=torch.full((1, n_frame, N_BANDS), THRESHOLD),
     )
@@ -138,9 +147,17 @@ def test_modulation_and_width_reach_the_vector() -> None:
     interaural = torch.zeros(1, N_FRAME, N_REGIONS, 2)
     interaural[..., 0] = -0.5
     mask = torch.ones(1, N_FRAME, dtype=torch.bool)
-    quiet, threshold = torch.zeros_like(loudness), torch.ones_like(loudness)
+    nothing = torch.zeros_like(loudness)
     vector = clip_statistics(
-        loudness, modulation, interaural, mask, excitation=quiet, threshold=threshold
+        mask,
+        loudness=loudness,
+        modulation=modulation,
+        interaural=interaural,
+        onset=torch.zeros(1, N_FRAME, N_REGIONS),
+        flux=nothing,
+        presence=nothing,
+        excitation=nothing,
+        threshold=torch.ones_like(loudness),
     )[0]
     parts = dict(zip(LAYOUT, vector.split(list(LAYOUT.values())), strict=True))
     # sqrt of 3 regions x 0.3 sone over 75 x 0.5 x 0.5 sone
@@ -175,6 +192,34 @@ def test_motion_is_the_spread_of_the_envelopes_cepstrum_over_time() -> None:
     # An orthonormal cosine of amplitude 0.5 over all bands: 0.5 sqrt(bands / 2).
     assert float(found[0]) == pytest.approx(0.5 * math.sqrt(N_BANDS / 2.0), rel=0.01)
     assert float(found[1:].max()) < 0.02 * float(found[0])
+
+
+def test_onset_is_that_of_the_most_sudden_moments_whatever_lies_between() -> None:
+    once, twice = (torch.zeros(N_FRAME, N_REGIONS) for _ in "ab")
+    once[10, :3] = 4.0
+    twice[10::20, :3] = 4.0
+    found = [statistics(flat(), onset=onset)["onset"] for onset in (once, twice)]
+    # Root of 4 sone; a floor takes little.
+    assert found[0].tolist() == pytest.approx([2.0, 0.0, 0.0, 0.0, 0.0], rel=2e-3)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-6)
+
+
+def test_rise_is_the_mean_over_frames_that_are_heard() -> None:
+    pulsed = flat()
+    pulsed[::2] = 0.0
+    assert float(statistics(flat())["rise"]) == pytest.approx(0.0, abs=1e-6)
+    assert float(statistics(note(attack=2))["rise"]) > 0.0
+    silent = torch.cat([note(attack=2), torch.zeros(100, N_BANDS)])
+    torch.testing.assert_close(
+        statistics(silent)["rise"], statistics(note(attack=2))["rise"], rtol=1e-5, atol=0.0
+    )
+
+
+def test_presence_is_the_mean_by_loudness_in_groups_of_three_bands() -> None:
+    found = statistics(flat(low=30, high=36))["presence"]
+    # A power as large as a tenth of the excitation is half present.
+    assert found[10:12].tolist() == pytest.approx([0.5, 0.5], rel=1e-2)
+    assert float(found.sum()) == pytest.approx(1.0, rel=1e-2)
 
 
 def test_frames_beyond_the_mask_change_nothing() -> None:
