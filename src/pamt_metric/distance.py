@@ -75,8 +75,8 @@ SQUASH_FLOOR = 2.0**-8
 ROOT_FLOOR = 2.0**-10
 """Where `root` turns from linear to a square root's slope."""
 GATE_CENTER = 0.03
-"""Where an untrained gate is half open: in the train split nineteen of twenty separated voices, codecs
-and rooms are under 0.02, nineteen of twenty pairs of tones over 0.05."""
+"""Cue at which an untrained gate is half open: in the train split nineteen of twenty separated
+voices, codecs and rooms are under 0.02, nineteen of twenty pairs of tones over 0.05."""
 GATE_POWER = 2.0
 """Steepness of the gate. Steeper ones tell copies from other content no better, and make the
 distance of tones that lie near its centre jump."""
@@ -106,7 +106,7 @@ class PairEvidence:
 
 
 class PairDistance(nn.Module):
-    """Learned mix of the evidence; some thirty numbers, all positive by construction."""
+    """Learned mix of the evidence; some forty numbers, all positive by construction."""
 
     scale: Tensor
     typical: Tensor

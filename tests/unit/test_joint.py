@@ -9,6 +9,7 @@ import torch
 
 from pamt_metric.errors import ConfigError
 from pamt_metric.evidence import EVIDENCE
+from pamt_metric.psychoacoustics.statistics import LAYOUT
 from tests.support import signals
 from training import crossval, losses
 from training.data.alignment_set import AlignmentSet, Ladder, Study
@@ -254,6 +255,13 @@ def test_head_is_fitted_to_the_clips(make_trainer, material):
     assert torch.linalg.eigvalsh(mixed.T.cov())[-len(rows) :].sum().item() == pytest.approx(
         held.item(), rel=1e-3
     )
+
+
+def test_two_ears_of_a_stereo_clip_are_not_beyond_all_scale(make_trainer):
+    scale = make_trainer("run").model.head.statistics_scale.split(list(LAYOUT.values()))
+    of = dict(zip(LAYOUT, scale, strict=True))
+    # The clips are mono and have no spread of their own.
+    assert of["width"].tolist() == pytest.approx([0.25, 0.25], rel=0.01)
 
 
 def test_unused_evidence_weighs_nothing_and_unknown_is_an_error(tiny_metric):

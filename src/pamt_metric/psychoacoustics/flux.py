@@ -2,8 +2,8 @@
 
     flux(t) = r(t) - r(t - 2),   r = root of specific loudness
 
-Onsets tell the steepest rise of a region in 3.3 ms; this tells how each band moves, up and down, and
-a tone that trembles or decays otherwise than another differs in it when levels hardly do. What lies
+Onsets tell the steepest rise of a region in 3.3 ms; this tells how each band moves, up and down: a
+tone that trembles or decays otherwise than another differs in it when levels hardly do. What lies
 before a clip is unknown, so its first frame neither rises nor falls.
 """
 

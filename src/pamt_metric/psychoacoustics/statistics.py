@@ -100,13 +100,6 @@ class Summary:
         )
 
 
-def clip_statistics(
-    mask: Bool[Tensor, "batch frame"], **tokens: Float[Tensor, "batch frame *feature"]
-) -> Float[Tensor, "batch statistic"]:
-    """The clip statistics, one row an item; `LAYOUT` names the columns. Arguments: `summarize`."""
-    return from_summary(summarize(mask, **tokens))
-
-
 def summarize(
     mask: Bool[Tensor, "batch frame"],
     *,
@@ -155,7 +148,7 @@ def summarize(
 
 
 def from_summary(clip: Summary) -> Float[Tensor, "batch statistic"]:
-    """The clip statistics from the summary of a whole clip."""
+    """The clip statistics, one row an item, from the summary of whole clips; see `LAYOUT`."""
     total = clip.loudness.sum(1, keepdim=True) + LOUDNESS_FLOOR
     weight = clip.loudness / total
     parts = [

@@ -10,7 +10,7 @@ from pamt_metric.psychoacoustics.loudness import binaural, phon, total_loudness
 from pamt_metric.psychoacoustics.masking import compressed, expanded, forward_trace
 from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ
 from pamt_metric.psychoacoustics.scales import N_BANDS, N_REGIONS
-from pamt_metric.psychoacoustics.statistics import clip_statistics
+from pamt_metric.psychoacoustics.statistics import from_summary, summarize
 from pamt_metric.psychoacoustics.tonality import Tonality
 
 
@@ -89,7 +89,7 @@ def test_statistics() -> None:
             "excitation": excitation,
             "threshold": threshold,
         }
-        return clip_statistics(**(parts | changed), mask=mask)
+        return from_summary(summarize(mask, **(parts | changed)))
 
     assert agrees(lambda x: found(loudness=x), loudness, few=3)
     assert agrees(lambda x: found(modulation=x), modulation, few=1)

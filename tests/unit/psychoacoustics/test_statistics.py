@@ -7,7 +7,7 @@ from pamt_metric.psychoacoustics.flux import flux
 from pamt_metric.psychoacoustics.modulation import MODULATION_RATES_HZ, N_REGIONS
 from pamt_metric.psychoacoustics.presence import presence
 from pamt_metric.psychoacoustics.scales import N_BANDS
-from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS, clip_statistics
+from pamt_metric.psychoacoustics.statistics import LAYOUT, N_STATISTICS, from_summary, summarize
 
 N_FRAME = 150
 TIME_NAMES = ("attack", "body", "spread", "decay", "tail", "duration")
@@ -30,7 +30,7 @@ def statistics(
     excitation = 1e4 * loudness if excitation is None else excitation
     n_frame = loudness.shape[0]
     mask = (torch.arange(n_frame) < (n_frame if n_valid is None else n_valid))[None]
-    vector = clip_statistics(
+    summary = summarize(
         mask,
         loudness=loudness[None],
         modulation=torch.zeros(1, n_frame, N_REGIONS, len(MODULATION_RATES_HZ)),
@@ -41,6 +41,7 @@ def statistics(
         excitation=excitation[None],
         threshold=torch.full((1, n_frame, N_BANDS), THRESHOLD),
     )
+    vector = from_summary(summary)
     assert vector.shape == (1, N_STATISTICS)
     assert bool(vector.isfinite().all())
     return dict(zip(LAYOUT, vector[0].split(list(LAYOUT.values())), strict=True))
@@ -148,7 +149,7 @@ def test_modulation_and_width_reach_the_vector() -> None:
     interaural[..., 0] = -0.5
     mask = torch.ones(1, N_FRAME, dtype=torch.bool)
     nothing = torch.zeros_like(loudness)
-    vector = clip_statistics(
+    summary = summarize(
         mask,
         loudness=loudness,
         modulation=modulation,
@@ -158,7 +159,8 @@ def test_modulation_and_width_reach_the_vector() -> None:
         presence=nothing,
         excitation=nothing,
         threshold=torch.ones_like(loudness),
-    )[0]
+    )
+    vector = from_summary(summary)[0]
     parts = dict(zip(LAYOUT, vector.split(list(LAYOUT.values())), strict=True))
     # sqrt of 3 regions x 0.3 sone over 75 x 0.5 x 0.5 sone
     expected = torch.zeros(LAYOUT["modulation"])
