@@ -188,7 +188,7 @@ class Metric(nn.Module):
 
         Returns:
             `(dim,)` for a clip, `(batch, dim)` for a batch, on the metric's device: of sound as the
-            head has it (143 for pamt-mini), of harmony 396. With `sequence`, that and the frames.
+            head has it (174 for pamt-mini), of harmony 396. With `sequence`, that and the frames.
 
         Raises:
             InputError: the audio or an argument cannot be used; the message says why.
