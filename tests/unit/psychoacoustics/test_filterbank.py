@@ -74,7 +74,8 @@ def test_samples_beyond_the_end_are_silence() -> None:
     clip = noise(1, 1, 9600)
     ear = Filterbank()
     padded = torch.nn.functional.pad(clip, (0, 5000))
-    for one, other in zip(ear(clip, 15), ear(padded, 15), strict=True):
+    # All but the decimated waveform, which is as long as the clip.
+    for one, other in zip(ear(clip, 15)[:-1], ear(padded, 15)[:-1], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-2)
 
 
