@@ -7,10 +7,10 @@ noise. They are judged on unseen pieces by the noise-to-mask ratio of BS.1387, i
 error stands over what the music masks; lower is better.
 
 After 40 steps: noisy +46.6, trained with the mean square error +12.8, with the perceptual loss +2.6
-(pamt-mini 0.5.0); with three other seeds +8.9, +11.1, +8.8 and +2.9, +0.1, +3.0. With pamt-mini 0.4.0
-at three times the learning rate both were less steady: the square error between -1.0 and +14.5, the
-perceptual loss between -4.1 and, where one of four runs never left its start, +46.6. That is a toy
-problem. A perceptual step takes several times the time.
+(pamt-mini 0.5.0); with three other seeds +8.9, +11.1, +8.8 and +2.9, +0.1, +3.0. With pamt-mini
+0.4.0 at three times the learning rate both were less steady: the square error between -1.0 and
++14.5, the perceptual loss between -4.1 and, where one of four runs never left its start, +46.6.
+That is a toy problem. A perceptual step takes several times the time.
 """
 
 import argparse
