@@ -14,7 +14,7 @@ from typing import cast
 from jaxtyping import Float
 from torch import Tensor
 
-from pamt_metric import audio
+from pamt_metric import audio, interrupts
 from pamt_metric.batch import sources
 from pamt_metric.batch.pairs import Pair
 from pamt_metric.batch.result import Result, failed, scored
@@ -73,6 +73,7 @@ def score(
     read = partial(load, max_duration=max_duration)
     with ThreadPoolExecutor(workers) as pool:
         for batch in _batches(_read_ahead(pool, read, pairs, batch_size + workers), batch_size):
+            interrupts.raise_missed()
             yield _score_batch(batch, metric, level, align)
 
 
@@ -152,6 +153,7 @@ def _compare(batch: list[Sounds], metric: Metric, level: Level, align: Align) ->
     try:
         found = metric.compare(references, tests, sample_rate=SAMPLE_RATE, level=level, align=align)
     except _ROW_ERRORS as error:
+        interrupts.raise_missed()
         if len(batch) == 1:
             return [failed(_described(error))]
         return [result for item in batch for result in _compare([item], metric, level, align)]

@@ -4,14 +4,16 @@ Every error is one line on stderr and exit code 2. Where one file of several fai
 still scored, and the failed one keeps its reason.
 """
 
+import os
 import sys
 from importlib import metadata
 from typing import Annotated, Any, cast
 
 import typer
 
+from pamt_metric import interrupts
 from pamt_metric.cli import many, models, pictures, report, score, search
-from pamt_metric.cli.output import EXIT_INTERRUPTED, fail
+from pamt_metric.cli.output import EXIT_INTERRUPTED, complain, fail
 from pamt_metric.errors import PamtError
 
 # click's own exception in older releases of typer, that of its own copy of click in newer ones
@@ -54,7 +56,8 @@ def _version(
 def main() -> None:
     """Entry point of the `pamt` command."""
     try:
-        code = app(standalone_mode=False)
+        with interrupts.noticed():
+            code = app(standalone_mode=False)
     except PamtError as error:
         fail(str(error))
     except _UsageError as error:
@@ -62,5 +65,8 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     if code == EXIT_INTERRUPTED:  # also what newer releases of typer make of an interrupt
-        fail("interrupted", code=EXIT_INTERRUPTED)
+        complain("interrupted")
+        sys.stdout.flush()
+        # At once: native threads may still be at work, and abort when the interpreter goes first.
+        os._exit(EXIT_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
