@@ -62,7 +62,7 @@ HIDDEN = 0.01
 LEVEL_FLOOR = 1e-9
 COHERENT = 0.15
 """Correlation of two fine structures that halves the cue. Separated voices and their originals lie
-between 0.26 and 0.60, tones of one study between 0.01 and 0.18, sung tones between 0.01 and 0.05 (5
+between 0.27 and 0.61, tones of one study between 0.01 and 0.19, sung tones between 0.01 and 0.04 (5
 to 95 % of the train split)."""
 PATTERN_FLOOR = 1e-3
 """Keeps the loudness patterns of two silences from being 0 / 0."""

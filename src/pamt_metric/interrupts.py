@@ -2,8 +2,8 @@
 
 Python raises `KeyboardInterrupt` wherever it happens to be: from a destructor or a weak reference's
 callback it is printed and dropped, and native code may turn it into an error of its own, which
-would be taken for a damaged file. Under `noticed` an interrupt is remembered too, and long loops
-ask for it between two items.
+would be taken for a damaged file. Under `noticed` an interrupt is remembered too, and the loop over
+a list of pairs, the one place where errors become rows, asks for it.
 """
 
 import signal

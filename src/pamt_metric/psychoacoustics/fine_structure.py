@@ -4,8 +4,9 @@ Two recordings of one note at one level are as alike to the ear as a recording a
 waveforms are not. In bands half a Cam apart, up to 3.6 kHz, the complex spectrum of a frame is
 predicted from the two before it as if each band held a tone that goes on (Bello et al. 2004: the
 last value, its phase advanced by as much as before). What is left is new: onsets, noise, the
-irregularity of a voice. A copy has all of it, in phase with the original; another performance has
-none. Only synthesised tones that start at one pitch and in one phase have it in common, too.
+irregularity of a voice. A copy has much of it, in phase with the original; another performance has
+next to none. Synthesised tones that start at one pitch and in one phase have it in common, too, and
+a copy that is late by more than some milliseconds has not.
 
 Magnitudes are compressed, so that loud events do not speak for all.
 """
